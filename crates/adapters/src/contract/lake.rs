@@ -1,0 +1,1 @@
+//! What every lake must do.

@@ -1,0 +1,1 @@
+//! The lake as Delta tables on local disk.

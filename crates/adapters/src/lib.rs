@@ -1,0 +1,12 @@
+//! Adapters: the outside behind the ports of `watertight-core`.
+//!
+//! `segment_log` is the built-in event log, `delta` the lake on local disk, `memory` both in memory with scripted
+//! faults, `system` the clock and identifiers. `contract` holds the suites that every adapter of a port must pass.
+
+pub mod delta;
+pub mod memory;
+pub mod segment_log;
+pub mod system;
+
+#[cfg(test)]
+mod contract;

@@ -1,0 +1,1 @@
+//! The built-in event log: append-only segment files.

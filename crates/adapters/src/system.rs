@@ -1,0 +1,28 @@
+//! The system's clock and random identifiers: the only place that reads either.
+
+use watertight_core::port::{Clock, Ids};
+
+/// The system's wall clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the adapter that reads the clock")]
+    fn now_us(&self) -> i64 {
+        let now = std::time::SystemTime::now();
+        match now.duration_since(std::time::UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+            Err(before) => -i64::try_from(before.duration().as_micros()).unwrap_or(i64::MAX),
+        }
+    }
+}
+
+/// Random UUIDs (version 4).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemIds;
+
+impl Ids for SystemIds {
+    fn fresh(&self) -> String {
+        uuid::Uuid::new_v4().to_string()
+    }
+}

@@ -1,0 +1,295 @@
+//! The books: what a commit says of itself, and the arithmetic that must hold between tables.
+//!
+//! Each commit of ours carries a [`Books`] in `commitInfo` under the key `watertight`: per partition the offset
+//! range it covers, the number of records by outcome, and an order-independent 128-bit checksum of the covered
+//! records. [`Outcome::balance`] is checked before a commit is made.
+
+mod checksum;
+
+pub use checksum::{Checksum, record_checksum};
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The key of the books inside `commitInfo`.
+pub const COMMIT_INFO_KEY: &str = "watertight";
+
+/// What a commit does to its table; readers treat each kind explicitly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommitKind {
+    /// Creates the table.
+    Create,
+    /// Adds rows and moves positions; the only kind that readers fold.
+    Append,
+    /// Rewrites files without changing a row.
+    Compact,
+    /// Replaces rows on purpose.
+    Replace,
+    /// Takes positions back on purpose.
+    Rewind,
+    /// Touches metadata only.
+    Maintain,
+}
+
+/// Counts of the records that a range covers, by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Outcome {
+    /// Records read from the log (for bronze: rows written).
+    pub records: u64,
+    /// Offsets that hold no record (markers, compacted).
+    pub no_record: u64,
+    /// Offsets declared lost (damage, retention), each named in an incident.
+    pub lost: u64,
+    /// Rows that became silver.
+    pub silver: u64,
+    /// Valid records whose id was there already.
+    pub duplicates: u64,
+    /// Records that became dead letters.
+    pub dead_letters: u64,
+    /// Records withheld by a session gap.
+    pub withheld: u64,
+    /// Records erased on request.
+    pub erased: u64,
+    /// Silver rows flagged late (among `silver`).
+    pub late: u64,
+    /// Silver rows whose time is beyond the future tolerance (among `silver`).
+    pub future: u64,
+}
+
+impl Outcome {
+    /// Adds another range's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.records += other.records;
+        self.no_record += other.no_record;
+        self.lost += other.lost;
+        self.silver += other.silver;
+        self.duplicates += other.duplicates;
+        self.dead_letters += other.dead_letters;
+        self.withheld += other.withheld;
+        self.erased += other.erased;
+        self.late += other.late;
+        self.future += other.future;
+    }
+}
+
+/// A book that does not balance: a bug, and the reason to stop before the commit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the books of partition {partition} do not balance over {from}..{to}: {what}")]
+pub struct Imbalance {
+    /// Partition number.
+    pub partition: i32,
+    /// First offset covered.
+    pub from: i64,
+    /// Offset after the last one covered.
+    pub to: i64,
+    /// Both sides in numbers.
+    pub what: String,
+}
+
+/// One partition's entry: the range covered, what became of it, and its checksum.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Partition number.
+    pub partition: i32,
+    /// First offset covered.
+    pub from: i64,
+    /// Offset after the last one covered.
+    pub to: i64,
+    /// Counts by outcome.
+    pub outcome: Outcome,
+    /// Sum over the covered records.
+    pub checksum: Checksum,
+}
+
+impl Entry {
+    fn fail(&self, what: String) -> Imbalance {
+        Imbalance { partition: self.partition, from: self.from, to: self.to, what }
+    }
+
+    /// Offsets covered = records + offsets without a record + declared lost.
+    ///
+    /// # Errors
+    /// [`Imbalance`] with both sides.
+    pub fn check_offsets(&self) -> Result<(), Imbalance> {
+        let covered =
+            u64::try_from(self.to - self.from).map_err(|_| self.fail("the range ends before it begins".to_owned()))?;
+        let Outcome { records, no_record, lost, .. } = self.outcome;
+        if covered == records + no_record + lost {
+            return Ok(());
+        }
+        Err(self.fail(format!("{covered} offsets, but {records} records + {no_record} without + {lost} lost")))
+    }
+
+    /// Records = silver + duplicates + dead letters + withheld + erased.
+    ///
+    /// # Errors
+    /// [`Imbalance`] with both sides.
+    pub fn check_outcomes(&self) -> Result<(), Imbalance> {
+        let Outcome { records, silver, duplicates, dead_letters, withheld, erased, .. } = self.outcome;
+        if records == silver + duplicates + dead_letters + withheld + erased {
+            return Ok(());
+        }
+        Err(self.fail(format!(
+            "{records} records, but {silver} silver + {duplicates} duplicates + {dead_letters} dead letters + \
+             {withheld} withheld + {erased} erased"
+        )))
+    }
+}
+
+/// A decision that depended on a clock, recorded so that a replay takes it as data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum TimeDecision {
+    /// The partition had no records for the declared time: from `at` on it no longer holds the stream back.
+    Idle {
+        /// Partition number.
+        partition: i32,
+        /// Next offset at the moment of the decision.
+        at: i64,
+    },
+    /// The partition's first record after being idle: its watermark starts at the stream's.
+    Lifted {
+        /// Partition number.
+        partition: i32,
+        /// Offset of that record.
+        at: i64,
+        /// The watermark it starts with, microseconds; `None` while the stream has none.
+        watermark_us: Option<i64>,
+    },
+    /// The input was declared ended: every open window was closed.
+    EndOfInput,
+}
+
+/// Watermarks after a commit, microseconds since the epoch; `None` before the first event time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watermarks {
+    /// The stream's: never goes back.
+    pub stream_us: Option<i64>,
+    /// Each partition's.
+    pub partitions: BTreeMap<i32, PartitionTime>,
+}
+
+/// Where a partition stands in time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionTime {
+    /// Its watermark: largest event time seen − delay, or what it was lifted to.
+    pub watermark_us: Option<i64>,
+    /// Whether it is idle.
+    pub idle: bool,
+}
+
+/// What a commit says of itself. Written as JSON under [`COMMIT_INFO_KEY`]; unknown keys are ignored when read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Books {
+    /// Version of this structure.
+    pub format: u32,
+    /// What the commit does.
+    pub kind: CommitKind,
+    /// Identity of this attempt's content: the same payload, retried, bears the same id.
+    pub commit_id: String,
+    /// The pipeline's uuid.
+    pub pipeline: String,
+    /// Topic the ranges belong to; empty where there are none.
+    #[serde(default)]
+    pub topic: String,
+    /// Incarnation of the topic.
+    #[serde(default)]
+    pub incarnation: String,
+    /// Definition in force (`_schema_version` or `_model_version`).
+    #[serde(default)]
+    pub definition: i32,
+    /// Largest `_ingested_at` covered, microseconds; the next commit's is not smaller.
+    #[serde(default)]
+    pub ingested_at_us: i64,
+    /// Per partition.
+    #[serde(default)]
+    pub entries: Vec<Entry>,
+    /// Watermarks after this commit (silver, gold).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermarks: Option<Watermarks>,
+    /// Recorded decisions taken for this commit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<TimeDecision>,
+    /// Gold: windows that end at or before this instant are written, microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_until_us: Option<i64>,
+    /// Rows this commit adds.
+    #[serde(default)]
+    pub rows: u64,
+}
+
+impl Books {
+    /// Version of the structure that this build writes.
+    pub const FORMAT: u32 = 1;
+
+    /// Books of an append with nothing entered yet.
+    #[must_use]
+    pub fn append(pipeline: &str, commit_id: String) -> Self {
+        Self {
+            format: Self::FORMAT,
+            kind: CommitKind::Append,
+            commit_id,
+            pipeline: pipeline.to_owned(),
+            topic: String::new(),
+            incarnation: String::new(),
+            definition: 0,
+            ingested_at_us: 0,
+            entries: Vec::new(),
+            watermarks: None,
+            decisions: Vec::new(),
+            closed_until_us: None,
+            rows: 0,
+        }
+    }
+
+    /// The sum over all partitions.
+    #[must_use]
+    pub fn total(&self) -> Outcome {
+        let mut total = Outcome::default();
+        for entry in &self.entries {
+            total.add(&entry.outcome);
+        }
+        total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry {
+        let outcome =
+            Outcome { records: 9, no_record: 1, silver: 6, duplicates: 2, dead_letters: 1, ..Outcome::default() };
+        Entry { partition: 2, from: 10, to: 20, outcome, checksum: Checksum::default() }
+    }
+
+    #[test]
+    fn a_balanced_entry_passes_both_checks() {
+        assert_eq!(entry().check_offsets(), Ok(()));
+        assert_eq!(entry().check_outcomes(), Ok(()));
+    }
+
+    #[test]
+    fn one_record_too_few_or_too_many_is_an_imbalance_that_names_the_range() {
+        for delta in [-1_i64, 1] {
+            let mut planted = entry();
+            planted.outcome.records = planted.outcome.records.checked_add_signed(delta).expect("small");
+            let found = planted.check_offsets().expect_err("planted");
+            assert_eq!((found.partition, found.from, found.to), (2, 10, 20));
+            assert!(planted.check_outcomes().is_err());
+        }
+    }
+
+    #[test]
+    fn books_read_back_as_written_and_old_ones_without_new_keys_still_read() {
+        let mut books = Books::append("p", "c".into());
+        books.entries.push(entry());
+        books.decisions.push(TimeDecision::Idle { partition: 1, at: 5 });
+        let text = serde_json::to_string(&books).expect("serialises");
+        assert_eq!(serde_json::from_str::<Books>(&text).expect("reads"), books);
+        let old = r#"{"format":1,"kind":"append","commit_id":"c","pipeline":"p"}"#;
+        assert_eq!(serde_json::from_str::<Books>(old).expect("reads"), Books::append("p", "c".into()));
+    }
+}

@@ -8,6 +8,7 @@ mod checksum;
 
 pub use checksum::{Checksum, record_checksum};
 
+use crate::port::Gap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -101,6 +102,9 @@ pub struct Entry {
     pub outcome: Outcome,
     /// Sum over the covered records.
     pub checksum: Checksum,
+    /// Bronze: the covered offsets without a record, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
 }
 
 impl Entry {
@@ -158,8 +162,12 @@ pub enum TimeDecision {
         /// The watermark it starts with, microseconds; `None` while the stream has none.
         watermark_us: Option<i64>,
     },
-    /// The input was declared ended: every open window was closed.
-    EndOfInput,
+    /// The input was declared ended: the stream's watermark, and that of every partition, was raised so that every
+    /// open window closed.
+    EndOfInput {
+        /// The watermark from then on, microseconds.
+        watermark_us: i64,
+    },
 }
 
 /// Watermarks after a commit, microseconds since the epoch; `None` before the first event time.
@@ -262,7 +270,7 @@ mod tests {
     fn entry() -> Entry {
         let outcome =
             Outcome { records: 9, no_record: 1, silver: 6, duplicates: 2, dead_letters: 1, ..Outcome::default() };
-        Entry { partition: 2, from: 10, to: 20, outcome, checksum: Checksum::default() }
+        Entry { partition: 2, from: 10, to: 20, outcome, checksum: Checksum::default(), gaps: Vec::new() }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use super::PortError;
 use crate::record::{NewRecord, Records};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What a log says of a topic.
@@ -36,7 +37,8 @@ pub struct Append {
 }
 
 /// Why offsets hold no readable record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum GapCause {
     /// Transaction markers, aborted or compacted records: nothing was there to read.
     NoRecord,
@@ -47,7 +49,7 @@ pub enum GapCause {
 }
 
 /// A stretch of offsets without a readable record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// First offset of the stretch.
     pub from: i64,

@@ -5,6 +5,7 @@
 
 pub mod delta;
 pub mod memory;
+pub mod ownership;
 pub mod segment_log;
 pub mod system;
 

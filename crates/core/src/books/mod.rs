@@ -226,6 +226,15 @@ pub struct Books {
     /// Rows this commit adds.
     #[serde(default)]
     pub rows: u64,
+    /// Rows added since the table began, this commit included.
+    #[serde(default)]
+    pub rows_total: u64,
+    /// Outcomes since the table began, this commit included.
+    #[serde(default)]
+    pub totals: Outcome,
+    /// Commit time, microseconds.
+    #[serde(default)]
+    pub committed_at_us: i64,
 }
 
 impl Books {
@@ -249,7 +258,18 @@ impl Books {
             decisions: Vec::new(),
             closed_until_us: None,
             rows: 0,
+            rows_total: 0,
+            totals: Outcome::default(),
+            committed_at_us: 0,
         }
+    }
+
+    /// Closes the entry of this commit: its time, and the totals carried over from the table's `previous` append.
+    pub fn carry(&mut self, previous: Option<&Self>, committed_at_us: i64) {
+        self.totals = previous.map_or_else(Outcome::default, |books| books.totals);
+        self.totals.add(&self.total());
+        self.rows_total = previous.map_or(0, |books| books.rows_total) + self.rows;
+        self.committed_at_us = committed_at_us;
     }
 
     /// The sum over all partitions.
@@ -288,6 +308,16 @@ mod tests {
             assert_eq!((found.partition, found.from, found.to), (2, 10, 20));
             assert!(planted.check_outcomes().is_err());
         }
+    }
+
+    #[test]
+    fn totals_are_carried_from_commit_to_commit() {
+        let mut first = Books::append("p", "1".into());
+        (first.entries, first.rows) = (vec![entry()], 6);
+        first.carry(None, 100);
+        let mut second = first.clone();
+        second.carry(Some(&first), 200);
+        assert_eq!((second.totals.records, second.rows_total, second.committed_at_us), (18, 12, 200));
     }
 
     #[test]

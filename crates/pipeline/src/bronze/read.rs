@@ -1,0 +1,87 @@
+//! Bronze read back as chunks, in the order in which it was committed: how the stages behind it catch up.
+
+use crate::feed::Chunk;
+use arrow::array::{Array, AsArray, BinaryArray, RecordBatch};
+use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use watertight_core::books::{CommitKind, Entry};
+use watertight_core::port::{ErrorKind, LakeCommit, LakeTable, PortError};
+use watertight_core::record::Records;
+
+const COLUMNS: [&str; 6] =
+    ["_kafka_partition", "_kafka_offset", "_kafka_timestamp", "_key", "_raw_value", "_ingested_at"];
+
+/// Reads one bronze commit back as chunks, leaving out offsets below `positions` (next offset by partition).
+///
+/// # Errors
+/// `Corrupt` where a file does not hold what the books say it holds.
+pub fn chunks_after(
+    bronze: &dyn LakeTable,
+    commit: &LakeCommit,
+    positions: &BTreeMap<i32, i64>,
+) -> Result<Vec<Chunk>, PortError> {
+    let Some(books) = commit.books.as_ref().filter(|books| books.kind == CommitKind::Append) else {
+        return Ok(Vec::new());
+    };
+    let wanted = |entry: &&Entry| entry.to > positions.get(&entry.partition).copied().unwrap_or(i64::MIN);
+    let entries: BTreeMap<i32, &Entry> = books.entries.iter().filter(wanted).map(|e| (e.partition, e)).collect();
+    if entries.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut records: BTreeMap<i32, Records> = BTreeMap::new();
+    let mut ingested: BTreeMap<i32, i64> = BTreeMap::new();
+    for file in &commit.files {
+        for batch in bronze.read(file, &COLUMNS)? {
+            collect(&batch?, &entries, positions, &mut records, &mut ingested);
+        }
+    }
+    let incarnation: Arc<str> = books.incarnation.as_str().into();
+    let mut chunks = Vec::new();
+    for (partition, entry) in entries {
+        let from = positions.get(&partition).copied().unwrap_or(entry.from).max(entry.from);
+        let rows = records.remove(&partition).unwrap_or_default();
+        let at = ingested.get(&partition).copied().unwrap_or(books.ingested_at_us);
+        let chunk = Chunk::new(incarnation.clone(), partition, (from, entry.to), rows, entry.gaps.clone(), at);
+        let (no_record, lost) = chunk.without_record(from, entry.to);
+        let covered = (entry.to - from).unsigned_abs();
+        if covered != chunk.records.len() as u64 + no_record + lost {
+            let message = format!(
+                "bronze version {}: partition {partition} should cover {from}..{} but its files hold {} records; \
+                 run `watertight status` and restore the file from a copy",
+                commit.version,
+                entry.to,
+                chunk.records.len()
+            );
+            return Err(PortError::new(ErrorKind::Corrupt, message));
+        }
+        chunks.push(chunk);
+    }
+    Ok(chunks)
+}
+
+fn collect(
+    batch: &RecordBatch,
+    entries: &BTreeMap<i32, &Entry>,
+    positions: &BTreeMap<i32, i64>,
+    records: &mut BTreeMap<i32, Records>,
+    ingested: &mut BTreeMap<i32, i64>,
+) {
+    let partitions = batch.column(0).as_primitive::<Int32Type>();
+    let offsets = batch.column(1).as_primitive::<Int64Type>();
+    let timestamps = batch.column(2).as_primitive::<TimestampMicrosecondType>();
+    let keys: &BinaryArray = batch.column(3).as_binary();
+    let values: &BinaryArray = batch.column(4).as_binary();
+    let times = batch.column(5).as_primitive::<TimestampMicrosecondType>();
+    for row in 0..batch.num_rows() {
+        let (partition, offset) = (partitions.value(row), offsets.value(row));
+        if !entries.contains_key(&partition) || positions.get(&partition).is_some_and(|next| offset < *next) {
+            continue;
+        }
+        let key = keys.is_valid(row).then(|| keys.value(row));
+        let value = values.is_valid(row).then(|| values.value(row));
+        let into = records.entry(partition).or_default();
+        into.push(offset, timestamps.value(row).div_euclid(1000), -1, key, value, None);
+        ingested.insert(partition, times.value(row));
+    }
+}

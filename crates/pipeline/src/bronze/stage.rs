@@ -1,0 +1,96 @@
+//! Chunks → one bronze commit.
+
+use super::transform::bronze_batch;
+use crate::feed::{Chunk, utc_day};
+use crate::runtime::{CommitFailure, Committer, StreamIdentity};
+use std::collections::BTreeMap;
+use watertight_core::books::{Checksum, Entry, Outcome};
+use watertight_core::port::{CommitRequest, ErrorKind, LakeTable, PortError};
+
+/// Bronze of one stream.
+pub struct BronzeStage {
+    table: Box<dyn LakeTable>,
+    identity: StreamIdentity,
+    ingested_at_us: i64,
+}
+
+impl BronzeStage {
+    /// Takes over the table at its newest version.
+    #[must_use]
+    pub fn new(table: Box<dyn LakeTable>, identity: StreamIdentity) -> Self {
+        let ingested_at_us = table.state().last_append.as_ref().map_or(i64::MIN, |books| books.ingested_at_us);
+        Self { table, identity, ingested_at_us }
+    }
+
+    /// The table, for reading back.
+    #[must_use]
+    pub fn table(&self) -> &dyn LakeTable {
+        self.table.as_ref()
+    }
+
+    /// Next offset by partition of the current incarnation.
+    #[must_use]
+    pub fn positions(&self) -> BTreeMap<i32, i64> {
+        self.identity.positions(self.table.state())
+    }
+
+    /// The time that what is ingested now bears: the clock's, but never less than what was written before.
+    pub fn ingestion_time(&mut self, now_us: i64) -> i64 {
+        self.ingested_at_us = self.ingested_at_us.max(now_us);
+        self.ingested_at_us
+    }
+
+    /// Commits the chunks, which continue the stored positions. Nothing is written for none.
+    ///
+    /// # Errors
+    /// See [`CommitFailure`].
+    pub fn commit(
+        &mut self,
+        chunks: &[Chunk],
+        commit_id: String,
+        committer: &Committer<'_>,
+    ) -> Result<Option<u64>, CommitFailure> {
+        let Some(ingested_at_us) = chunks.first().map(|chunk| chunk.ingested_at_us) else { return Ok(None) };
+        let mut books = self.identity.books(commit_id);
+        books.ingested_at_us = ingested_at_us;
+        books.entries = entries(chunks);
+        for entry in &books.entries {
+            entry.check_offsets().map_err(CommitFailure::Imbalance)?;
+            books.rows += entry.outcome.records;
+        }
+        let stored = self.positions();
+        let steps = self.identity.steps(&stored, &books);
+        let rows = books.rows;
+        let columns = self.table.columns();
+        let batch = bronze_batch(&columns, &self.identity.topic, chunks, ingested_at_us)
+            .map_err(|e| PortError::caused(ErrorKind::Bug, "bronze rows could not be built", e))?;
+        let mut files = Vec::new();
+        if rows > 0 {
+            files.push(committer.retry("stage bronze", || self.table.stage(utc_day(ingested_at_us), &batch))?);
+        }
+        let timestamp_us = committer.now_us();
+        books.carry(self.table.state().last_append.as_ref(), timestamp_us);
+        let request = CommitRequest { steps, files, books, timestamp_us };
+        committer.commit(self.table.as_mut(), &request).map(Some)
+    }
+}
+
+fn entries(chunks: &[Chunk]) -> Vec<Entry> {
+    let mut entries: BTreeMap<i32, Entry> = BTreeMap::new();
+    for chunk in chunks {
+        let entry = entries.entry(chunk.partition).or_insert_with(|| Entry {
+            partition: chunk.partition,
+            from: chunk.from,
+            to: chunk.from,
+            ..Entry::default()
+        });
+        let (no_record, lost) = chunk.without_record(chunk.from, chunk.to);
+        entry.to = chunk.to;
+        entry.outcome.add(&Outcome { records: chunk.records.len() as u64, no_record, lost, ..Outcome::default() });
+        entry.gaps.extend(&chunk.gaps);
+        let mut sum = Checksum(entry.checksum.0);
+        chunk.checksums.iter().for_each(|one| sum.add(*one));
+        entry.checksum = sum;
+    }
+    entries.into_values().collect()
+}

@@ -1,0 +1,12 @@
+//! Gold: windows by SQL, folded from silver rows that are on time, appended when they close.
+//!
+//! Invariants upheld: a window and group is written once; streamed gold equals the model's SQL in batch over
+//! silver's rows that are not late. A model that fails stops alone.
+
+pub mod engine;
+mod stage;
+
+pub use stage::{GoldStage, model_table_schema};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! Silver rows → open windows → closed windows → one gold commit.
+
+use super::engine::{ModelPlan, WindowState};
+use crate::feed::{DayRows, by_day, utc_day};
+use crate::runtime::{CommitFailure, Committer, StreamIdentity};
+use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int32Array, RecordBatch, StringArray};
+use arrow::compute::{concat_batches, filter_record_batch, not};
+use arrow::datatypes::{Schema, SchemaRef, TimestampMicrosecondType};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use watertight_core::port::{CommitRequest, DataFile, ErrorKind, LakeTable, PortError};
+use watertight_core::position::PositionStep;
+use watertight_core::schema::gold_extra_fields;
+
+/// The columns of a model's table: its own, and ours.
+#[must_use]
+pub fn model_table_schema(plan: &ModelPlan) -> SchemaRef {
+    let mut fields: Vec<_> = plan.output_schema().fields().iter().cloned().collect();
+    fields.extend(gold_extra_fields().into_iter().map(Arc::new));
+    Arc::new(Schema::new(fields))
+}
+
+/// One model.
+pub struct GoldStage {
+    table: Box<dyn LakeTable>,
+    identity: StreamIdentity,
+    state: WindowState,
+    closed_until_us: Option<i64>,
+}
+
+impl GoldStage {
+    /// Takes over the table; `state` holds every row of silver that is on time and whose window is not closed.
+    #[must_use]
+    pub fn new(table: Box<dyn LakeTable>, identity: StreamIdentity, state: WindowState) -> Self {
+        let closed_until_us = table.state().last_append.as_ref().and_then(|books| books.closed_until_us);
+        Self { table, identity, state, closed_until_us }
+    }
+
+    /// Windows that end at or before this are written.
+    #[must_use]
+    pub fn closed_until_us(&self) -> Option<i64> {
+        self.closed_until_us
+    }
+
+    /// The open windows.
+    #[must_use]
+    pub fn state(&self) -> &WindowState {
+        &self.state
+    }
+
+    /// Folds silver rows in; late ones are left out.
+    ///
+    /// # Errors
+    /// The model's own failure: it stops, nothing else does.
+    pub fn fold(&mut self, rows: &RecordBatch) -> Result<(), PortError> {
+        let on_time = on_time(rows)?;
+        if on_time.num_rows() == 0 {
+            return Ok(());
+        }
+        self.state.fold(&on_time).map_err(model_failed)
+    }
+
+    /// Closes and commits every window that ends at or before `watermark_us`. `positions` are silver's.
+    ///
+    /// # Errors
+    /// See [`CommitFailure`].
+    pub fn close(
+        &mut self,
+        watermark_us: i64,
+        positions: &BTreeMap<i32, i64>,
+        committer: &Committer<'_>,
+    ) -> Result<(), CommitFailure> {
+        if !self.state.has_closable(watermark_us) {
+            return Ok(());
+        }
+        let closed = self.state.close(watermark_us).map_err(model_failed)?;
+        let files = self.stage(&closed, committer)?;
+        self.commit(files, closed.num_rows(), watermark_us, positions, committer)
+    }
+
+    /// Closes windows up to `until_us` and stages their rows without a commit: backfill, a stretch at a time.
+    ///
+    /// # Errors
+    /// See [`CommitFailure`].
+    pub fn close_staged(
+        &mut self,
+        until_us: i64,
+        committer: &Committer<'_>,
+    ) -> Result<(Vec<DataFile>, usize), CommitFailure> {
+        if !self.state.has_closable(until_us) {
+            return Ok((Vec::new(), 0));
+        }
+        let closed = self.state.close(until_us).map_err(model_failed)?;
+        Ok((self.stage(&closed, committer)?, closed.num_rows()))
+    }
+
+    /// Commits staged files as everything that closed up to `closed_until_us`.
+    ///
+    /// # Errors
+    /// See [`CommitFailure`].
+    pub fn commit(
+        &mut self,
+        files: Vec<DataFile>,
+        rows: usize,
+        closed_until_us: i64,
+        positions: &BTreeMap<i32, i64>,
+        committer: &Committer<'_>,
+    ) -> Result<(), CommitFailure> {
+        let mut books = self.identity.books(committer.fresh_id());
+        books.rows = rows as u64;
+        books.closed_until_us = Some(closed_until_us);
+        let stored = self.identity.positions(self.table.state());
+        let step = |(partition, to): (&i32, &i64)| PositionStep {
+            key: self.identity.key(*partition),
+            from: stored.get(partition).copied(),
+            to: *to,
+        };
+        let steps = positions.iter().map(step).collect();
+        let timestamp_us = committer.now_us();
+        books.carry(self.table.state().last_append.as_ref(), timestamp_us);
+        let request = CommitRequest { steps, files, books, timestamp_us };
+        committer.commit(self.table.as_mut(), &request)?;
+        self.closed_until_us = Some(closed_until_us);
+        Ok(())
+    }
+
+    fn stage(&mut self, closed: &RecordBatch, committer: &Committer<'_>) -> Result<Vec<DataFile>, CommitFailure> {
+        let days = self.rows(closed).map_err(|e| PortError::caused(ErrorKind::Bug, "gold rows could not be built", e))?;
+        let table = &mut self.table;
+        days.iter().map(|(day, rows)| committer.retry("stage gold", || table.stage(*day, rows))).collect()
+    }
+
+    fn rows(&self, closed: &RecordBatch) -> Result<Vec<DayRows>, arrow::error::ArrowError> {
+        let starts = closed.column_by_name("window_start").map(|c| c.as_primitive::<TimestampMicrosecondType>().clone());
+        let days: Vec<i32> = starts.iter().flat_map(|s| s.values().iter().map(|start| utc_day(*start))).collect();
+        let rows = closed.num_rows();
+        let columns = self.table.columns();
+        let column = |field: &Arc<arrow::datatypes::Field>| -> ArrayRef {
+            match field.name().as_str() {
+                "_computed_by" => Arc::new(StringArray::from_iter_values(std::iter::repeat_n("stream", rows))),
+                "_model_version" => Arc::new(Int32Array::from_value(self.identity.definition, rows)),
+                "_window_date" => Arc::new(Date32Array::from(days.clone())),
+                name => closed.column_by_name(name).map_or_else(
+                    || arrow::array::new_null_array(field.data_type(), rows),
+                    Arc::clone,
+                ),
+            }
+        };
+        let all = RecordBatch::try_new(columns.clone(), columns.fields().iter().map(column).collect())?;
+        by_day(&all, days.into_iter())
+    }
+
+    /// Folds rows read back from silver whose windows are not closed yet: late rows and closed windows are left out.
+    ///
+    /// # Errors
+    /// The model's own failure.
+    pub fn refold(&mut self, rows: &[RecordBatch], window_us: i64) -> Result<(), PortError> {
+        let Some(first) = rows.first() else { return Ok(()) };
+        let all = concat_batches(first.schema_ref(), rows).map_err(|e| arrow_failed(&e))?;
+        let open = match self.closed_until_us {
+            None => all,
+            Some(closed) => still_open(&all, closed, window_us)?,
+        };
+        self.fold(&open)
+    }
+}
+
+fn still_open(rows: &RecordBatch, closed_until_us: i64, window_us: i64) -> Result<RecordBatch, PortError> {
+    let Some(times) = rows.column_by_name("_event_time") else {
+        return Err(PortError::new(ErrorKind::Bug, "silver rows come without _event_time"));
+    };
+    let times = times.as_primitive::<TimestampMicrosecondType>();
+    let end = |time: i64| time.div_euclid(window_us).saturating_add(1).saturating_mul(window_us);
+    let mask = arrow::array::BooleanArray::from_iter(times.values().iter().map(|t| Some(end(*t) > closed_until_us)));
+    filter_record_batch(rows, &mask).map_err(|e| arrow_failed(&e))
+}
+
+fn on_time(rows: &RecordBatch) -> Result<RecordBatch, PortError> {
+    let Some(late) = rows.column_by_name("_is_late_arriving") else {
+        return Err(PortError::new(ErrorKind::Bug, "silver rows come without _is_late_arriving"));
+    };
+    let late = late.as_boolean();
+    if late.true_count() == 0 {
+        return Ok(rows.clone());
+    }
+    let keep = not(late).map_err(|e| arrow_failed(&e))?;
+    filter_record_batch(rows, &keep).map_err(|e| arrow_failed(&e))
+}
+
+fn arrow_failed(error: &arrow::error::ArrowError) -> PortError {
+    PortError::new(ErrorKind::Bug, format!("gold rows could not be selected: {error}"))
+}
+
+fn model_failed(error: super::engine::ModelError) -> PortError {
+    PortError::caused(ErrorKind::Stop, format!("{error}"), error)
+}

@@ -1,0 +1,189 @@
+//! `ops.commits`: the books of every commit, copied out of the Delta logs so that they outlive their clean-up.
+//!
+//! The copier keeps nothing in memory: each turn it reads the commits above the version it copied last (its own
+//! position, stored with the copy) and appends their rows. A turn that fails is simply made again.
+
+use crate::feed::utc_day;
+use crate::runtime::{CommitFailure, Committer};
+use arrow::array::{
+    ArrayRef, Date32Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, Field, Schema};
+use std::sync::Arc;
+use watertight_core::books::{Books, Entry, Outcome};
+use watertight_core::port::{CommitRequest, ErrorKind, Lake, LakeTable, PortError, TableSpec};
+use watertight_core::position::{PositionKey, PositionStep};
+use watertight_core::schema::utc_timestamp;
+
+/// Most commits copied from one table in one turn: bounds the memory of a first copy of a long log.
+const COMMITS_PER_TURN_MAX: usize = 5_000;
+
+/// A table whose books are copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopiedTable {
+    /// `bronze`, `silver` or `gold`.
+    pub schema_name: String,
+    /// Table name.
+    pub table: String,
+}
+
+type CountOf = fn(&Outcome) -> u64;
+const COUNTS: [(&str, CountOf); 10] = [
+    ("records", |o| o.records),
+    ("no_record", |o| o.no_record),
+    ("lost", |o| o.lost),
+    ("silver", |o| o.silver),
+    ("duplicates", |o| o.duplicates),
+    ("dead_letters", |o| o.dead_letters),
+    ("withheld", |o| o.withheld),
+    ("erased", |o| o.erased),
+    ("late", |o| o.late),
+    ("future", |o| o.future),
+];
+
+fn columns() -> Schema {
+    let mut fields = vec![
+        Field::new("table_name", DataType::Utf8, false),
+        Field::new("version", DataType::Int64, false),
+        Field::new("kind", DataType::Utf8, false),
+        Field::new("commit_id", DataType::Utf8, true),
+        Field::new("topic", DataType::Utf8, true),
+        Field::new("incarnation", DataType::Utf8, true),
+        Field::new("definition", DataType::Int32, true),
+        Field::new("kafka_partition", DataType::Int32, true),
+        Field::new("from_offset", DataType::Int64, true),
+        Field::new("to_offset", DataType::Int64, true),
+    ];
+    fields.extend(COUNTS.map(|(name, _)| Field::new(name, DataType::Int64, true)));
+    fields.extend([
+        Field::new("checksum", DataType::Utf8, true),
+        Field::new("rows_added", DataType::Int64, true),
+        Field::new("books", DataType::Utf8, true),
+        Field::new("copied_at", utc_timestamp(), false),
+        Field::new("_copied_date", DataType::Date32, false),
+    ]);
+    Schema::new(fields)
+}
+
+/// One row of the copy: a commit's books, and one of its entries (none for a commit that covers no offsets).
+struct Row {
+    table: String,
+    version: i64,
+    books: Option<Arc<Books>>,
+    entry: Option<Entry>,
+}
+
+/// Copies the books of a set of tables.
+pub struct CommitCopier {
+    lake: Arc<dyn Lake>,
+    copy: Box<dyn LakeTable>,
+    pipeline: String,
+    sources: Vec<CopiedTable>,
+}
+
+impl CommitCopier {
+    /// Opens `ops.commits`.
+    ///
+    /// # Errors
+    /// As the lake's.
+    pub fn open(lake: Arc<dyn Lake>, pipeline: &str, sources: Vec<CopiedTable>) -> Result<Self, PortError> {
+        let copy = lake.open(&TableSpec {
+            schema_name: "ops".to_owned(),
+            table: "commits".to_owned(),
+            columns: Arc::new(columns()),
+            partition_column: "_copied_date".to_owned(),
+            pipeline: pipeline.to_owned(),
+        })?;
+        Ok(Self { lake, copy, pipeline: pipeline.to_owned(), sources })
+    }
+
+    /// Copies what is new; returns the number of commits copied.
+    ///
+    /// # Errors
+    /// See [`CommitFailure`].
+    pub fn turn(&mut self, committer: &Committer<'_>) -> Result<usize, CommitFailure> {
+        let (mut rows, mut steps, mut copied) = (Vec::new(), Vec::new(), 0);
+        for source in &self.sources {
+            let name = format!("{}.{}", source.schema_name, source.table);
+            let Some(table) = self.lake.look(&source.schema_name, &source.table)? else { continue };
+            let key = PositionKey {
+                pipeline: self.pipeline.clone(),
+                topic: format!("ops.commits:{name}"),
+                incarnation: "versions".to_owned(),
+                partition: 0,
+            };
+            let from = self.copy.state().positions.get(&key).copied();
+            let after = from.and_then(|next| u64::try_from(next - 1).ok());
+            if after == Some(table.state().version) {
+                continue;
+            }
+            let commits = table.commits_after(after)?;
+            let Some(last) = commits.iter().take(COMMITS_PER_TURN_MAX).next_back() else { continue };
+            let to = i64::try_from(last.version).unwrap_or(i64::MAX - 1) + 1;
+            steps.push(PositionStep { key, from, to });
+            for commit in commits.into_iter().take(COMMITS_PER_TURN_MAX) {
+                copied += 1;
+                let version = i64::try_from(commit.version).unwrap_or(i64::MAX);
+                let books = commit.books.map(Arc::new);
+                let entries = books.as_ref().map(|b| b.entries.clone()).unwrap_or_default();
+                let row = |entry| Row { table: name.clone(), version, books: books.clone(), entry };
+                if entries.is_empty() {
+                    rows.push(row(None));
+                } else {
+                    rows.extend(entries.into_iter().map(|entry| row(Some(entry))));
+                }
+            }
+        }
+        if steps.is_empty() {
+            return Ok(0);
+        }
+        let now_us = committer.now_us();
+        let batch = batch(&self.copy.columns(), &rows, now_us)
+            .map_err(|e| PortError::caused(ErrorKind::Bug, "the books' rows could not be built", e))?;
+        let file = committer.retry("stage the books", || self.copy.stage(utc_day(now_us), &batch))?;
+        let mut books = Books::append(&self.pipeline, committer.fresh_id());
+        books.rows = rows.len() as u64;
+        books.carry(self.copy.state().last_append.as_ref(), now_us);
+        let request = CommitRequest { steps, files: vec![file], books, timestamp_us: now_us };
+        committer.commit(self.copy.as_mut(), &request)?;
+        Ok(copied)
+    }
+}
+
+fn batch(schema: &Arc<Schema>, rows: &[Row], now_us: i64) -> Result<RecordBatch, arrow::error::ArrowError> {
+    fn books(row: &Row) -> Option<&Books> {
+        row.books.as_deref()
+    }
+    fn entry(row: &Row) -> Option<&Entry> {
+        row.entry.as_ref()
+    }
+    let text = |of: &dyn Fn(&Row) -> Option<String>| -> ArrayRef { Arc::new(StringArray::from_iter(rows.iter().map(of))) };
+    let long = |of: &dyn Fn(&Row) -> Option<i64>| -> ArrayRef { Arc::new(Int64Array::from_iter(rows.iter().map(of))) };
+    let int = |of: &dyn Fn(&Row) -> Option<i32>| -> ArrayRef { Arc::new(Int32Array::from_iter(rows.iter().map(of))) };
+    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let kind = |row: &Row| {
+        let kind = books(row).and_then(|b| serde_json::to_value(b.kind).ok());
+        Some(kind.and_then(|k| k.as_str().map(str::to_owned)).unwrap_or_else(|| "foreign".to_owned()))
+    };
+    let mut arrays = vec![
+        text(&|row| Some(row.table.clone())),
+        long(&|row| Some(row.version)),
+        text(&kind),
+        text(&|row| books(row).map(|b| b.commit_id.clone())),
+        text(&|row| books(row).map(|b| b.topic.clone())),
+        text(&|row| books(row).map(|b| b.incarnation.clone())),
+        int(&|row| books(row).map(|b| b.definition)),
+        int(&|row| entry(row).map(|e| e.partition)),
+        long(&|row| entry(row).map(|e| e.from)),
+        long(&|row| entry(row).map(|e| e.to)),
+    ];
+    arrays.extend(COUNTS.map(|(_, count)| long(&|row| entry(row).map(|e| number(count(&e.outcome))))));
+    arrays.extend([
+        text(&|row| entry(row).map(|e| format!("{:032x}", e.checksum.0))),
+        long(&|row| books(row).map(|b| number(b.rows))),
+        text(&|row| books(row).and_then(|b| serde_json::to_string(b).ok())),
+        Arc::new(TimestampMicrosecondArray::from_value(now_us, rows.len()).with_timezone("UTC")) as ArrayRef,
+        Arc::new(Date32Array::from_value(utc_day(now_us), rows.len())) as ArrayRef,
+    ]);
+    RecordBatch::try_new(schema.clone(), arrays)
+}

@@ -1,0 +1,100 @@
+//! Commits that survive lost answers: tried until it is known how they ended.
+
+use super::health::{Condition, Health, Part};
+use super::signal::Stop;
+use std::time::Duration;
+use watertight_core::books::Imbalance;
+use watertight_core::port::{Clock, CommitOutcome, CommitRequest, ErrorKind, Ids, LakeTable, PortError};
+
+/// First pause after a failure that may pass.
+const BACKOFF_FIRST: Duration = Duration::from_millis(50);
+/// Longest pause: a freed disk or a store that is back is noticed within this time.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// Why a commit was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitFailure {
+    /// A stop was asked for while waiting for a failure to pass; nothing is half done.
+    #[error("stopped while waiting for a failure to pass")]
+    Stopped,
+    /// The books do not balance: a defect; nothing was written.
+    #[error("{0}; this is a defect in watertight, nothing was written: please report it")]
+    Imbalance(Imbalance),
+    /// The port's error, of a kind that does not pass by itself.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+/// Makes commits for one part of the pipeline: retries what may pass, resolves what is unknown.
+pub struct Committer<'a> {
+    /// Whose condition is reported.
+    pub part: Part,
+    /// Where it is reported.
+    pub health: &'a Health,
+    /// Ends the waiting.
+    pub stop: &'a Stop,
+    /// Commit times.
+    pub clock: &'a dyn Clock,
+    /// Commit ids and jitter.
+    pub ids: &'a dyn Ids,
+}
+
+impl Committer<'_> {
+    /// Microseconds since the epoch.
+    #[must_use]
+    pub fn now_us(&self) -> i64 {
+        self.clock.now_us()
+    }
+
+    /// A fresh commit id.
+    #[must_use]
+    pub fn fresh_id(&self) -> String {
+        self.ids.fresh()
+    }
+
+    /// Tries `action` until it succeeds or fails for good.
+    ///
+    /// # Errors
+    /// `Stopped`, or an error whose kind is neither `Retry` nor `Unknown`.
+    pub fn retry<T>(
+        &self,
+        what: &str,
+        mut action: impl FnMut() -> Result<T, PortError>,
+    ) -> Result<T, CommitFailure> {
+        let mut pause = BACKOFF_FIRST;
+        loop {
+            let error = match action() {
+                Ok(done) => {
+                    self.health.set(&self.part, Condition::Running);
+                    return Ok(done);
+                }
+                Err(error) => error,
+            };
+            if !matches!(error.kind, ErrorKind::Retry | ErrorKind::Unknown) {
+                return Err(error.into());
+            }
+            tracing::warn!(part = %self.part, what, error = error.chain(), "waiting for this to pass");
+            self.health.set(&self.part, Condition::Waiting { error: format!("{what}: {}", error.chain()) });
+            if self.stop.wait(self.jitter(pause)) {
+                return Err(CommitFailure::Stopped);
+            }
+            pause = (pause * 2).min(BACKOFF_MAX);
+        }
+    }
+
+    /// Commits; returns the version that holds it, whether written now or found there.
+    ///
+    /// # Errors
+    /// See [`CommitFailure`].
+    pub fn commit(&self, table: &mut dyn LakeTable, request: &CommitRequest) -> Result<u64, CommitFailure> {
+        match self.retry("commit", || table.commit(request))? {
+            CommitOutcome::Committed(version) | CommitOutcome::AlreadyCommitted(version) => Ok(version),
+        }
+    }
+
+    /// Between half of and the whole pause, so that several waiters do not come back in step.
+    fn jitter(&self, pause: Duration) -> Duration {
+        let byte = self.ids.fresh().bytes().last().unwrap_or_default();
+        pause / 2 + pause * u32::from(byte & 15) / 32
+    }
+}

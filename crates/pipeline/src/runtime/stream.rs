@@ -1,0 +1,339 @@
+//! One stream at work: catch up from bronze, then epoch after epoch: fetch, bronze, silver, gold.
+
+use super::commit::CommitFailure;
+use super::health::{Condition, Part};
+use super::start::{Model, Started, Starter, fail_model};
+use crate::bronze::chunks_after;
+use crate::feed::Chunk;
+use crate::silver::SilverCommit;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use watertight_core::port::{ErrorKind, Fetched, LogReader, PortError};
+
+/// Longest wait in one fetch: a stop is noticed within it.
+const FETCH_WAIT_MAX: Duration = Duration::from_millis(100);
+/// How often the topic is asked for new partitions.
+const TOPIC_ASKED_EVERY: Duration = Duration::from_secs(1);
+/// Consecutive fetches of a partition are put together up to this many records, so that they are decoded together.
+const MERGED_RECORDS_MAX: usize = 4_096;
+/// First number of bronze commits looked at behind the newest one for where silver is.
+const LOOK_BACK_FIRST: u64 = 64;
+
+/// What bounds an epoch.
+#[derive(Debug, Clone, Copy)]
+pub struct CommitBounds {
+    /// Time from the first record to the commit.
+    pub interval: Duration,
+    /// Records.
+    pub rows_max: usize,
+    /// Bytes of keys, values and headers.
+    pub bytes_max: usize,
+}
+
+/// When a run ends by itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunUntil {
+    /// When all that is in the log is committed.
+    pub caught_up: bool,
+    /// Then declare the input ended: close every open window.
+    pub close_windows: bool,
+    /// After this time.
+    pub elapsed: Option<Duration>,
+}
+
+/// Why a stream stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamFailure {
+    /// Its failure; others go on.
+    #[error("stream {stream}: {source}")]
+    Failed {
+        /// Stream name.
+        stream: String,
+        /// Why.
+        source: CommitFailure,
+    },
+    /// A panic: a defect; everything stops.
+    #[error("{thread} panicked: {message}; this is a defect in watertight, nothing that was committed is affected: please report it")]
+    Panicked {
+        /// Name of the thread.
+        thread: String,
+        /// The panic's message.
+        message: String,
+    },
+}
+
+/// Runs a stream until it is stopped, done, or failed.
+pub(super) fn run_stream(starter: &Starter<'_>) -> Result<(), CommitFailure> {
+    let part = Part::Stream(starter.def.name.clone());
+    let mut worker = Worker { started: starter.start()?, starter, seen: BTreeMap::new() };
+    worker.catch_up()?;
+    starter.health.set(&part, Condition::Running);
+    worker.live()?;
+    starter.health.set(&part, Condition::Done);
+    for (part, model) in &worker.started.models {
+        if matches!(model, Model::Running(_)) {
+            starter.health.set(part, Condition::Done);
+        }
+    }
+    Ok(())
+}
+
+struct Worker<'a> {
+    starter: &'a Starter<'a>,
+    started: Started,
+    /// When each partition last had a record, or was first looked at.
+    seen: BTreeMap<i32, Instant>,
+}
+
+impl Worker<'_> {
+    /// Feeds silver from bronze where a crash left it behind.
+    fn catch_up(&mut self) -> Result<(), CommitFailure> {
+        let table = self.started.bronze.table();
+        let behind = |positions: &BTreeMap<i32, i64>, bronze: &BTreeMap<i32, i64>| {
+            bronze.iter().any(|(partition, to)| positions.get(partition) != Some(to))
+        };
+        let (silver, bronze) = (self.started.silver.positions(), self.started.bronze.positions());
+        if !behind(&silver, &bronze) {
+            return Ok(());
+        }
+        let newest = table.state().version;
+        let mut look_back = LOOK_BACK_FIRST;
+        let commits = loop {
+            let after = newest.checked_sub(look_back);
+            let commits = table.commits_after(after)?;
+            let mut firsts: BTreeMap<i32, i64> = BTreeMap::new();
+            for entry in commits.iter().filter_map(|c| c.books.as_ref()).flat_map(|b| &b.entries) {
+                firsts.entry(entry.partition).or_insert(entry.from);
+            }
+            let reaches = |(partition, to): (&i32, &i64)| {
+                let at = silver.get(partition).copied();
+                at == Some(*to) || at.is_some_and(|at| firsts.get(partition).is_some_and(|first| *first <= at))
+            };
+            if after.is_none() || bronze.iter().all(reaches) {
+                break commits;
+            }
+            look_back *= 4;
+        };
+        tracing::info!(stream = self.starter.def.name, commits = commits.len(), "catching silver up from bronze");
+        for commit in commits {
+            let at = self.started.silver.positions();
+            let chunks = chunks_after(self.started.bronze.table(), &commit, &at)?;
+            self.silver(&chunks)?;
+            if self.starter.stop.requested() {
+                return Err(CommitFailure::Stopped);
+            }
+        }
+        Ok(())
+    }
+
+    fn live(&mut self) -> Result<(), CommitFailure> {
+        let mut reader = self.reader()?;
+        let mut asked = Instant::now();
+        loop {
+            let fetched = self.collect(reader.as_mut())?;
+            let empty = fetched.is_empty();
+            if !empty {
+                self.epoch(fetched)?;
+            }
+            self.declare_idle_partitions()?;
+            if self.started.silver.has_decisions() {
+                self.silver(&[])?;
+            }
+            if self.starter.stop.requested() {
+                return Ok(());
+            }
+            if empty && self.starter.setup.until.caught_up && self.is_caught_up()? {
+                return self.finish();
+            }
+            if asked.elapsed() >= TOPIC_ASKED_EVERY {
+                asked = Instant::now();
+                if self.topic_grew()? {
+                    reader = self.reader()?;
+                }
+            }
+        }
+    }
+
+    fn reader(&mut self) -> Result<Box<dyn LogReader>, CommitFailure> {
+        let (log, def) = (&self.starter.parts.log, self.starter.def);
+        let stored = self.started.bronze.positions();
+        let committer = self.starter.committer(Part::Stream(def.name.clone()));
+        let mut from = Vec::new();
+        for partition in 0..self.started.topic.partitions {
+            let at = match stored.get(&partition) {
+                Some(next) => *next,
+                None => committer.retry("ask for offsets", || log.bounds(&def.topic, partition))?.earliest,
+            };
+            self.seen.entry(partition).or_insert_with(Instant::now);
+            from.push((partition, at));
+        }
+        committer.retry("open a reader", || log.reader(&def.topic, &from))
+    }
+
+    /// Fetches until the interval is over, a bound is reached, a stop is asked for, or nothing more is there.
+    fn collect(&mut self, reader: &mut dyn LogReader) -> Result<Vec<Fetched>, CommitFailure> {
+        let bounds = self.starter.setup.bounds;
+        let committer = self.starter.committer(Part::Stream(self.starter.def.name.clone()));
+        let mut deadline = Instant::now() + bounds.interval;
+        let mut collected: Vec<Fetched> = Vec::new();
+        let (mut rows, mut bytes) = (0, 0);
+        while rows < bounds.rows_max && bytes < bounds.bytes_max && !self.starter.stop.requested() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let per_row = if rows == 0 { 256 } else { (bytes / rows).max(16) };
+            let wanted = (bounds.bytes_max - bytes).min((bounds.rows_max - rows).saturating_mul(per_row));
+            let wait = left.min(FETCH_WAIT_MAX);
+            let batch = committer.retry("fetch", || reader.fetch(wanted.max(1), wait))?;
+            if batch.is_empty() && self.starter.setup.until.caught_up {
+                break;
+            }
+            if collected.is_empty() && !batch.is_empty() {
+                deadline = Instant::now() + bounds.interval;
+            }
+            for fetched in batch {
+                rows += fetched.records.len();
+                bytes += fetched.records.byte_len();
+                self.seen.insert(fetched.partition, Instant::now());
+                collected.push(fetched);
+            }
+        }
+        Ok(merge(collected))
+    }
+
+    fn epoch(&mut self, fetched: Vec<Fetched>) -> Result<(), CommitFailure> {
+        let committer = self.starter.committer(Part::Stream(self.starter.def.name.clone()));
+        let incarnation: Arc<str> = self.started.topic.incarnation.as_str().into();
+        let ingested_at_us = self.started.bronze.ingestion_time(self.starter.parts.clock.now_us());
+        let chunks: Vec<Chunk> =
+            fetched.into_iter().map(|one| Chunk::from_log(one, &incarnation, ingested_at_us)).collect();
+        let began = Instant::now();
+        self.started.bronze.commit(&chunks, committer.fresh_id(), &committer)?;
+        self.silver(&chunks)?;
+        self.starter.health.note_commit(&committer.part, began.elapsed());
+        Ok(())
+    }
+
+    /// Silver, and behind each of its commits the models.
+    fn silver(&mut self, chunks: &[Chunk]) -> Result<(), CommitFailure> {
+        let starter = self.starter;
+        let committer = starter.committer(Part::Stream(starter.def.name.clone()));
+        let models = &mut self.started.models;
+        let mut on_commit = |commit: SilverCommit| feed_models(starter, models, &commit);
+        self.started.silver.process(chunks, &committer, &mut on_commit)
+    }
+
+    fn declare_idle_partitions(&mut self) -> Result<(), CommitFailure> {
+        let def = self.starter.def;
+        let idle_after = Duration::from_micros(def.event_time.idle_after_us.unsigned_abs());
+        let positions = self.started.silver.positions();
+        for (partition, seen) in &self.seen {
+            if seen.elapsed() < idle_after || self.started.silver.time().is_idle(*partition) {
+                continue;
+            }
+            let bounds = self.starter.parts.log.bounds(&def.topic, *partition)?;
+            let at = positions.get(partition).copied().unwrap_or(bounds.earliest);
+            if at == bounds.next {
+                self.started.silver.declare_idle(*partition, at);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_caught_up(&self) -> Result<bool, CommitFailure> {
+        let positions = self.started.silver.positions();
+        for partition in 0..self.started.topic.partitions {
+            let bounds = self.starter.parts.log.bounds(&self.starter.def.topic, partition)?;
+            if positions.get(&partition).copied().unwrap_or(bounds.earliest) < bounds.next {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Declares the end of input where that was asked for: every open window closes.
+    fn finish(&mut self) -> Result<(), CommitFailure> {
+        if !self.starter.setup.until.close_windows {
+            return Ok(());
+        }
+        let ends = self.started.models.iter().filter_map(|(_, model)| match model {
+            Model::Running(stage) => stage.state().last_window_end_us(),
+            Model::Failed => None,
+        });
+        if let Some(watermark_us) = ends.max() {
+            self.started.silver.declare_end(watermark_us);
+            self.silver(&[])?;
+        }
+        Ok(())
+    }
+
+    fn topic_grew(&mut self) -> Result<bool, CommitFailure> {
+        let name = &self.starter.def.topic;
+        let Some(topic) = self.starter.parts.log.topic(name)? else {
+            let message = format!("topic {name} was deleted while it was read; nothing was skipped: create it again or remove the stream");
+            return Err(PortError::new(ErrorKind::Stop, message).into());
+        };
+        if topic.incarnation != self.started.topic.incarnation {
+            let message = format!("topic {name} was deleted and created anew while it was read; restart to read the new one from its beginning");
+            return Err(PortError::new(ErrorKind::Stop, message).into());
+        }
+        let grew = topic.partitions > self.started.topic.partitions;
+        if grew {
+            self.started.silver.know_partitions(topic.partitions);
+            self.started.topic = topic;
+        }
+        Ok(grew)
+    }
+}
+
+fn feed_models(
+    starter: &Starter<'_>,
+    models: &mut [(Part, Model)],
+    commit: &SilverCommit,
+) -> Result<(), CommitFailure> {
+    for (part, model) in models {
+        let Model::Running(stage) = model else { continue };
+        let committer = starter.committer(part.clone());
+        let mut feed = || -> Result<(), CommitFailure> {
+            for (_, rows) in &commit.rows {
+                stage.fold(rows)?;
+            }
+            match commit.watermark_us {
+                Some(watermark_us) => stage.close(watermark_us, &commit.positions, &committer),
+                None => Ok(()),
+            }
+        };
+        match feed() {
+            Ok(()) => {}
+            Err(CommitFailure::Stopped) => return Err(CommitFailure::Stopped),
+            Err(error) => {
+                fail_model(starter.health, part, &error);
+                *model = Model::Failed;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Orders by partition and offset, and puts small neighbours together.
+fn merge(mut fetched: Vec<Fetched>) -> Vec<Fetched> {
+    fetched.sort_by_key(|one| (one.partition, one.from));
+    let mut merged: Vec<Fetched> = Vec::with_capacity(fetched.len());
+    for next in fetched {
+        match merged.last_mut() {
+            Some(last)
+                if last.partition == next.partition
+                    && last.to == next.from
+                    && last.records.len() + next.records.len() <= MERGED_RECORDS_MAX =>
+            {
+                last.records.append(&next.records);
+                last.gaps.extend(next.gaps);
+                last.to = next.to;
+            }
+            _ => merged.push(next),
+        }
+    }
+    merged
+}

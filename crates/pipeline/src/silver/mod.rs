@@ -1,0 +1,21 @@
+//! Silver: valid, unique, timed rows; and the dead letters beside them.
+//!
+//! Invariants upheld: every bronze record is exactly one of silver row, duplicate, dead letter; `event_id` is
+//! unique for as long as silver holds rows; late flags depend on offset order alone. Records flow
+//! [`transform`] (decode and check, pure) → `fold` (time, duplicates) → `stage` (rows, commits).
+
+mod fold;
+mod known_ids;
+mod rows;
+mod stage;
+mod time;
+mod transform;
+
+pub use fold::{Folded, SilverFold};
+pub use known_ids::KnownIds;
+pub use stage::{SilverCommit, SilverStage};
+pub use time::{Judgement, StreamTime};
+pub use transform::{Judge, Judged};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! Chunks → dead letters, then silver, each committed with its own position.
+
+use super::fold::{Folded, SilverFold};
+use super::rows::{dead_letter_rows, silver_rows};
+use super::known_ids::KnownIds;
+use super::time::StreamTime;
+use super::transform::Judge;
+use crate::feed::{Chunk, DayRows};
+use crate::runtime::{CommitFailure, Committer, StreamIdentity};
+use std::collections::BTreeMap;
+use watertight_core::books::{Checksum, Entry, Outcome, TimeDecision};
+use watertight_core::port::{CommitRequest, DataFile, ErrorKind, LakeTable, PortError};
+
+/// A silver commit as later stages are fed with it.
+#[derive(Debug)]
+pub struct SilverCommit {
+    /// Version of the silver table.
+    pub version: u64,
+    /// The rows, by event day.
+    pub rows: Vec<DayRows>,
+    /// The stream's watermark after it.
+    pub watermark_us: Option<i64>,
+    /// Next silver offset by partition after it.
+    pub positions: BTreeMap<i32, i64>,
+}
+
+/// Receives each silver commit once it is durable.
+pub type OnCommit<'a> = &'a mut dyn FnMut(SilverCommit) -> Result<(), CommitFailure>;
+
+/// Silver and dead letters of one stream.
+pub struct SilverStage {
+    silver: Box<dyn LakeTable>,
+    dead_letters: Box<dyn LakeTable>,
+    identity: StreamIdentity,
+    judge: Judge,
+    time: StreamTime,
+    known: KnownIds,
+    decisions: Vec<TimeDecision>,
+}
+
+impl SilverStage {
+    /// Takes over both tables at their newest versions; `known` holds exactly the ids that silver holds.
+    #[must_use]
+    pub fn new(
+        silver: Box<dyn LakeTable>,
+        dead_letters: Box<dyn LakeTable>,
+        identity: StreamIdentity,
+        judge: Judge,
+        time: StreamTime,
+        known: KnownIds,
+    ) -> Self {
+        Self { silver, dead_letters, identity, judge, time, known, decisions: Vec::new() }
+    }
+
+    /// Next offset by partition of the current incarnation.
+    #[must_use]
+    pub fn positions(&self) -> BTreeMap<i32, i64> {
+        self.identity.positions(self.silver.state())
+    }
+
+    /// The silver table, for reading back.
+    #[must_use]
+    pub fn table(&self) -> &dyn LakeTable {
+        self.silver.as_ref()
+    }
+
+    /// The stream's time.
+    #[must_use]
+    pub fn time(&self) -> &StreamTime {
+        &self.time
+    }
+
+    /// Makes partitions `0..count` known to the stream's time.
+    pub fn know_partitions(&mut self, count: i32) {
+        let lifted = self.time.know(count);
+        self.decisions.extend(lifted);
+    }
+
+    /// Records that a partition was idle for the declared time; written with the next commit.
+    pub fn declare_idle(&mut self, partition: i32, at: i64) {
+        self.decisions.extend(self.time.idle(partition, at));
+    }
+
+    /// Records the end of input: everything is raised to `watermark_us`.
+    pub fn declare_end(&mut self, watermark_us: i64) {
+        let decision = self.time.end(watermark_us);
+        self.decisions.push(decision);
+    }
+
+    /// Whether decisions wait for a commit.
+    #[must_use]
+    pub fn has_decisions(&self) -> bool {
+        !self.decisions.is_empty()
+    }
+
+    /// Takes the chunks, which continue the stored positions, through judgement and fold, and commits: once, or
+    /// more often where too many event dates are touched.
+    ///
+    /// # Errors
+    /// See [`CommitFailure`]. After an error the stage's state is behind or ahead of the tables: build it anew.
+    pub fn process(
+        &mut self,
+        chunks: &[Chunk],
+        committer: &Committer<'_>,
+        on_commit: OnCommit<'_>,
+    ) -> Result<(), CommitFailure> {
+        let mut folded = Folded { decisions: std::mem::take(&mut self.decisions), ..Folded::default() };
+        for (number, chunk) in chunks.iter().enumerate() {
+            let judged = self.judge.judge(&chunk.records)?;
+            let mut from_row = Some(0);
+            while let Some(row) = from_row {
+                let mut fold = SilverFold { time: &mut self.time, index: &mut self.known.index };
+                from_row = fold.fold(number, chunk, &judged, row, &mut folded)?;
+                if from_row.is_some() {
+                    let full = std::mem::take(&mut folded);
+                    self.commit(chunks, full, committer, on_commit)?;
+                }
+            }
+        }
+        self.commit(chunks, folded, committer, on_commit)
+    }
+
+    fn commit(
+        &mut self,
+        chunks: &[Chunk],
+        folded: Folded,
+        committer: &Committer<'_>,
+        on_commit: OnCommit<'_>,
+    ) -> Result<(), CommitFailure> {
+        if folded.is_empty() {
+            return Ok(());
+        }
+        for entry in folded.entries.values() {
+            entry.check_offsets().map_err(CommitFailure::Imbalance)?;
+            entry.check_outcomes().map_err(CommitFailure::Imbalance)?;
+        }
+        self.time.advance();
+        self.commit_dead_letters(chunks, &folded, committer)?;
+        let columns = self.silver.columns();
+        let rows = silver_rows(&columns, &folded, self.identity.definition).map_err(|e| bug("silver", e))?;
+        let files = stage(self.silver.as_mut(), &rows, committer)?;
+        let mut books = self.identity.books(committer.fresh_id());
+        books.rows = rows.iter().map(|(_, rows)| rows.num_rows() as u64).sum();
+        books.entries = folded.entries.into_values().collect();
+        books.watermarks = Some(self.time.watermarks());
+        books.decisions = folded.decisions;
+        let steps = self.identity.steps(&self.positions(), &books);
+        let timestamp_us = committer.now_us();
+        books.carry(self.silver.state().last_append.as_ref(), timestamp_us);
+        let request = CommitRequest { steps, files, books, timestamp_us };
+        let version = committer.commit(self.silver.as_mut(), &request)?;
+        let (watermark_us, positions) = (self.time.stream_us(), self.positions());
+        self.known.committed(version, &folded.keys);
+        on_commit(SilverCommit { version, rows, watermark_us, positions })
+    }
+
+    /// Dead letters come before silver, so what silver's position covers is always here; what a crash in between
+    /// left behind silver is recognised by this table's own position and not written twice.
+    fn commit_dead_letters(
+        &mut self,
+        chunks: &[Chunk],
+        folded: &Folded,
+        committer: &Committer<'_>,
+    ) -> Result<(), CommitFailure> {
+        let stored = self.identity.positions(self.dead_letters.state());
+        let position = |chunk: &Chunk, row: usize| (chunk.partition, chunk.records.metas()[row].offset);
+        let mut letters = folded.dead_letters.clone();
+        letters.retain(|letter| {
+            let (partition, offset) = position(&chunks[letter.chunk], letter.row);
+            stored.get(&partition).is_none_or(|next| offset >= *next)
+        });
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let mut books = self.identity.books(committer.fresh_id());
+        books.rows = letters.len() as u64;
+        let mut entries: BTreeMap<i32, Entry> = BTreeMap::new();
+        for entry in folded.entries.values() {
+            let from = stored.get(&entry.partition).copied().unwrap_or(entry.from);
+            if entry.to > from {
+                let blank = Entry { partition: entry.partition, from, to: entry.to, ..Entry::default() };
+                entries.insert(entry.partition, blank);
+            }
+        }
+        for letter in &letters {
+            let chunk = &chunks[letter.chunk];
+            if let Some(entry) = entries.get_mut(&chunk.partition) {
+                entry.outcome.add(&Outcome { dead_letters: 1, ..Outcome::default() });
+                let mut sum = Checksum(entry.checksum.0);
+                sum.add(chunk.checksums[letter.row]);
+                entry.checksum = sum;
+            }
+        }
+        books.entries = entries.into_values().collect();
+        let columns = self.dead_letters.columns();
+        let rows = dead_letter_rows(&columns, &self.identity.topic, chunks, &letters, self.identity.definition)
+            .map_err(|e| bug("dead letter", e))?;
+        let files = stage(self.dead_letters.as_mut(), &rows, committer)?;
+        let steps = self.identity.steps(&stored, &books);
+        let timestamp_us = committer.now_us();
+        books.carry(self.dead_letters.state().last_append.as_ref(), timestamp_us);
+        let request = CommitRequest { steps, files, books, timestamp_us };
+        committer.commit(self.dead_letters.as_mut(), &request)?;
+        Ok(())
+    }
+}
+
+fn stage(
+    table: &mut dyn LakeTable,
+    rows: &[DayRows],
+    committer: &Committer<'_>,
+) -> Result<Vec<DataFile>, CommitFailure> {
+    rows.iter().map(|(day, rows)| committer.retry("stage rows", || table.stage(*day, rows))).collect()
+}
+
+fn bug(what: &str, source: arrow::error::ArrowError) -> PortError {
+    PortError::caused(ErrorKind::Bug, format!("{what} rows could not be built"), source)
+}

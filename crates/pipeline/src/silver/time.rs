@@ -1,0 +1,126 @@
+//! Time: each partition's watermark, the stream's, and what is late. Pure; clocks enter as recorded decisions.
+//!
+//! A partition's watermark is the largest believed event time seen in it, in offset order, minus the declared
+//! delay. The stream's is the largest value that the minimum over non-idle partitions ever had. Invariant: a
+//! partition that is not idle never has a watermark below the stream's, so no row that is on time misses its window.
+
+use std::collections::BTreeMap;
+use watertight_core::books::{PartitionTime, TimeDecision, Watermarks};
+use watertight_core::schema::EventTimeRule;
+
+/// What time says of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judgement {
+    /// Its event time is below its partition's watermark before it.
+    pub late: bool,
+    /// Its event time is beyond the tolerated future; it moved nothing.
+    pub future: bool,
+}
+
+/// The watermarks of one stream.
+#[derive(Debug, Clone)]
+pub struct StreamTime {
+    delay_us: i64,
+    tolerance_us: i64,
+    stream_us: Option<i64>,
+    partitions: BTreeMap<i32, PartitionTime>,
+}
+
+impl StreamTime {
+    /// Goes on from recorded watermarks.
+    #[must_use]
+    pub fn resume(rule: &EventTimeRule, recorded: Option<&Watermarks>) -> Self {
+        let recorded = recorded.cloned().unwrap_or_default();
+        Self {
+            delay_us: rule.watermark_delay_us,
+            tolerance_us: rule.future_tolerance_us,
+            stream_us: recorded.stream_us,
+            partitions: recorded.partitions,
+        }
+    }
+
+    /// The watermarks as they stand, for the books.
+    #[must_use]
+    pub fn watermarks(&self) -> Watermarks {
+        Watermarks { stream_us: self.stream_us, partitions: self.partitions.clone() }
+    }
+
+    /// The stream's watermark.
+    #[must_use]
+    pub fn stream_us(&self) -> Option<i64> {
+        self.stream_us
+    }
+
+    /// Whether the partition is idle.
+    #[must_use]
+    pub fn is_idle(&self, partition: i32) -> bool {
+        self.partitions.get(&partition).is_some_and(|p| p.idle)
+    }
+
+    /// Makes partitions `0..count` known. One that appears after the stream has a watermark starts at it.
+    pub fn know(&mut self, count: i32) -> Vec<TimeDecision> {
+        let mut decisions = Vec::new();
+        for partition in 0..count {
+            if self.partitions.contains_key(&partition) {
+                continue;
+            }
+            self.partitions.insert(partition, PartitionTime { watermark_us: self.stream_us, idle: false });
+            if self.stream_us.is_some() {
+                decisions.push(TimeDecision::Lifted { partition, at: 0, watermark_us: self.stream_us });
+            }
+        }
+        decisions
+    }
+
+    /// Must be called before the first record of a stretch: an idle partition wakes at the stream's watermark.
+    pub fn wake(&mut self, partition: i32, at: i64) -> Option<TimeDecision> {
+        let stream_us = self.stream_us;
+        let time = self.partitions.entry(partition).or_default();
+        if !time.idle {
+            return None;
+        }
+        time.idle = false;
+        time.watermark_us = time.watermark_us.max(stream_us);
+        Some(TimeDecision::Lifted { partition, at, watermark_us: time.watermark_us })
+    }
+
+    /// Takes one record's event time, in offset order. `believed_us` = min(log timestamp, ingestion time).
+    pub fn observe(&mut self, partition: i32, event_time_us: i64, believed_us: i64) -> Judgement {
+        let time = self.partitions.entry(partition).or_default();
+        let late = time.watermark_us.is_some_and(|watermark| event_time_us < watermark);
+        let future = event_time_us > believed_us.saturating_add(self.tolerance_us);
+        if !future {
+            time.watermark_us = time.watermark_us.max(Some(event_time_us.saturating_sub(self.delay_us)));
+        }
+        Judgement { late, future }
+    }
+
+    /// Records that a partition had nothing for the declared time.
+    pub fn idle(&mut self, partition: i32, at: i64) -> Option<TimeDecision> {
+        let time = self.partitions.entry(partition).or_default();
+        if time.idle {
+            return None;
+        }
+        time.idle = true;
+        Some(TimeDecision::Idle { partition, at })
+    }
+
+    /// Brings the stream's watermark forward; called once per commit, after its records.
+    pub fn advance(&mut self) {
+        let awake = self.partitions.values().filter(|time| !time.idle);
+        let lowest = awake.map(|time| time.watermark_us).min();
+        if let Some(Some(lowest)) = lowest {
+            self.stream_us = self.stream_us.max(Some(lowest));
+        }
+    }
+
+    /// The input was declared ended: everything is raised to `watermark_us`, where that is forward.
+    pub fn end(&mut self, watermark_us: i64) -> TimeDecision {
+        let raised = self.stream_us.map_or(watermark_us, |stream| stream.max(watermark_us));
+        self.stream_us = Some(raised);
+        for time in self.partitions.values_mut() {
+            time.watermark_us = time.watermark_us.max(Some(raised));
+        }
+        TimeDecision::EndOfInput { watermark_us: raised }
+    }
+}

@@ -130,15 +130,31 @@ impl RunLock {
             if error != rustix::io::Errno::WOULDBLOCK {
                 return Err(failed(error.into()));
             }
-            let mut holder = String::new();
-            let _unread = file.read_to_string(&mut holder);
-            let holder = if holder.trim().is_empty() { "another process".to_owned() } else { holder.trim().to_owned() };
+            let holder = named_holder(&mut file);
             let message = format!("the pipeline of lake {} is being run by {holder}; stop it first", lake.display());
             return Err(PortError::new(ErrorKind::Fenced, message));
         }
         file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
         write!(file, "process {}", std::process::id()).map_err(failed)?;
         Ok(Self { _file: file })
+    }
+
+    /// Who runs the lake's pipeline now; `None` when nobody does.
+    #[must_use]
+    pub fn holder(lake: &Path) -> Option<String> {
+        let mut file = File::open(lake.join(OWN_FOLDER).join("lock")).ok()?;
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Err(rustix::io::Errno::WOULDBLOCK) => Some(named_holder(&mut file)),
+            _ => None,
+        }
+    }
+}
+
+fn named_holder(file: &mut File) -> String {
+    let mut holder = String::new();
+    match file.read_to_string(&mut holder) {
+        Ok(_) if !holder.trim().is_empty() => holder.trim().to_owned(),
+        _ => "another process".to_owned(),
     }
 }
 
@@ -178,7 +194,9 @@ mod tests {
         let held = RunLock::take(lake.path()).expect("free");
         let error = RunLock::take(lake.path()).expect_err("held");
         assert!(error.message.contains(&format!("process {}", std::process::id())), "{error}");
+        assert!(RunLock::holder(lake.path()).is_some());
         drop(held);
+        assert_eq!(RunLock::holder(lake.path()), None);
         RunLock::take(lake.path()).expect("free again");
     }
 }

@@ -8,5 +8,3 @@ mod stage;
 
 pub use stage::{GoldStage, model_table_schema};
 
-#[cfg(test)]
-mod tests;

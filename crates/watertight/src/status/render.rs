@@ -1,0 +1,85 @@
+//! A status as text for people.
+
+use super::gather::{Status, StreamStatus};
+use super::health_file::Reading;
+use std::fmt::Write as _;
+use watertight_pipeline::runtime::Condition;
+
+/// A status as lines of text; `now_us` turns commit times into ages.
+#[must_use]
+pub fn render(status: &Status, now_us: i64) -> String {
+    let mut text = String::new();
+    let by = status.run_by.as_deref().map_or("not running".to_owned(), |by| format!("run by {by}"));
+    let _infallible = writeln!(text, "pipeline {} ({by})", status.pipeline);
+    for stream in &status.streams {
+        render_stream(&mut text, stream, now_us);
+    }
+    for model in &status.models {
+        let closed = model.closed_until_us.map_or("nothing closed yet".to_owned(), |us| format!("closed until {}", instant(us)));
+        let _infallible = writeln!(
+            text,
+            "\nmodel {}: {} rows, {closed}, last commit {}{}",
+            model.model,
+            model.rows,
+            age(model.last_commit_us, now_us),
+            condition(model.reading.as_ref())
+        );
+    }
+    text
+}
+
+fn render_stream(text: &mut String, stream: &StreamStatus, now_us: i64) {
+    let outcome = stream.outcome;
+    let _infallible = writeln!(
+        text,
+        "\nstream {} (topic {}){}\n  in log {}  bronze {}  silver {}  duplicates {}  dead letters {}  late {}  lag {}\n  \
+         watermark {}  last commit {}",
+        stream.stream,
+        stream.topic,
+        condition(stream.reading.as_ref()),
+        stream.in_log,
+        stream.bronze,
+        outcome.silver,
+        outcome.duplicates,
+        outcome.dead_letters,
+        outcome.late,
+        stream.lag,
+        stream.watermark_us.map_or("none".to_owned(), instant),
+        age(stream.last_commit_us, now_us),
+    );
+    let _infallible =
+        writeln!(text, "  {:>9} {:>12} {:>12} {:>12} {:>12} {:>8}  watermark", "partition", "earliest", "next", "bronze", "silver", "lag");
+    for p in &stream.partitions {
+        let at = |position: Option<i64>| position.map_or("-".to_owned(), |at| at.to_string());
+        let watermark = p.watermark_us.map_or("none".to_owned(), instant);
+        let idle = if p.idle { " (idle)" } else { "" };
+        let _infallible = writeln!(
+            text,
+            "  {:>9} {:>12} {:>12} {:>12} {:>12} {:>8}  {watermark}{idle}",
+            p.partition,
+            p.earliest,
+            p.next,
+            at(p.bronze),
+            at(p.silver),
+            p.lag
+        );
+    }
+}
+
+fn condition(reading: Option<&Reading>) -> String {
+    match reading.map(|reading| &reading.condition) {
+        None | Some(Condition::Running | Condition::Done) => String::new(),
+        Some(Condition::Waiting { error }) => format!("  WAITING: {error}"),
+        Some(Condition::Failed { error }) => format!("  FAILED: {error}"),
+    }
+}
+
+/// An instant in RFC 3339, to the second below which nobody reads a table.
+#[must_use]
+pub fn instant(us: i64) -> String {
+    jiff::Timestamp::from_microsecond(us).map_or_else(|_| format!("{us} us"), |time| format!("{time:.3}"))
+}
+
+fn age(us: Option<i64>, now_us: i64) -> String {
+    us.map_or("never".to_owned(), |us| format!("{:.1} s ago", (now_us - us) as f64 / 1e6))
+}

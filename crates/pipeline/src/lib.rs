@@ -11,3 +11,4 @@ pub mod gold;
 pub mod ops;
 pub mod runtime;
 pub mod silver;
+mod sql;

@@ -3,7 +3,7 @@
 use super::engine::{ModelPlan, WindowState};
 use crate::feed::{DayRows, by_day, utc_day};
 use crate::runtime::{CommitFailure, Committer, StreamIdentity};
-use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int32Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, Date32Array, Int32Array, RecordBatch, StringArray};
 use arrow::compute::{concat_batches, filter_record_batch, not};
 use arrow::datatypes::{Schema, SchemaRef, TimestampMicrosecondType};
 use std::collections::BTreeMap;

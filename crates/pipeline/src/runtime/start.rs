@@ -77,12 +77,12 @@ pub(super) struct Starter<'a> {
 }
 
 impl Starter<'_> {
-    pub fn committer(&self, part: Part) -> Committer<'_> {
+    pub(super) fn committer(&self, part: Part) -> Committer<'_> {
         let Parts { clock, ids, .. } = self.parts;
         Committer { part, health: self.health, stop: self.stop, clock: clock.as_ref(), ids: ids.as_ref() }
     }
 
-    pub fn start(&self) -> Result<Started, CommitFailure> {
+    pub(super) fn start(&self) -> Result<Started, CommitFailure> {
         let committer = self.committer(Part::Stream(self.def.name.clone()));
         let topic = committer.retry("open the topic", || match self.parts.log.topic(&self.def.topic)? {
             Some(topic) => Ok(topic),

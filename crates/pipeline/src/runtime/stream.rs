@@ -259,7 +259,7 @@ impl Worker<'_> {
             return Ok(());
         }
         let ends = self.started.models.iter().filter_map(|(_, model)| match model {
-            Model::Running(stage) => stage.state().last_window_end_us(),
+            Model::Running(stage) => stage.state().latest_end_us(),
             Model::Failed => None,
         });
         if let Some(watermark_us) = ends.max() {

@@ -36,21 +36,11 @@ pub fn run(setup: &Setup, parts: &Parts, health: &Health, stop: &Stop) -> Result
     let copying_ends = Stop::default();
     let mut failures = Vec::new();
     std::thread::scope(|scope| {
-        let spawn = |name: String, body: Box<dyn FnOnce() -> Result<(), StreamFailure> + Send + '_>| {
-            let stop = stop.clone();
-            let named = name.clone();
-            std::thread::Builder::new().name(name.clone()).spawn_scoped(scope, move || {
-                catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-                    stop.request();
-                    Err(StreamFailure::Panicked { thread: named, message: panic_message(panic.as_ref()) })
-                })
-            })
-        };
         let mut threads = Vec::new();
         for def in &setup.streams {
             let starter = Starter { setup, parts, def, definitions: &definitions, health, stop };
             let body = move || supervised(&starter);
-            threads.push(spawn(format!("stream {}", def.name), Box::new(body)));
+            threads.push(spawn(scope, format!("stream {}", def.name), stop, body));
         }
         let (copying, copier) = (copying_ends.clone(), &mut copier);
         let copy = move || {
@@ -59,7 +49,7 @@ pub fn run(setup: &Setup, parts: &Parts, health: &Health, stop: &Stop) -> Result
             }
             Ok(())
         };
-        let ops = spawn("ops".to_owned(), Box::new(copy));
+        let ops = spawn(scope, "ops".to_owned(), stop, copy);
         let waited = setup.until.elapsed.map(|time| {
             let timer_stop = stop.clone();
             std::thread::Builder::new().name("timer".to_owned()).spawn(move || {
@@ -82,6 +72,22 @@ pub fn run(setup: &Setup, parts: &Parts, health: &Health, stop: &Stop) -> Result
         _ => None,
     });
     Ok(RunOutcome { failures, failed_models: failed_models.collect() })
+}
+
+/// Starts a named thread; a panic in it asks everything to stop.
+fn spawn<'scope>(
+    scope: &'scope std::thread::Scope<'scope, '_>,
+    name: String,
+    stop: &Stop,
+    body: impl FnOnce() -> Result<(), StreamFailure> + Send + 'scope,
+) -> Thread<'scope> {
+    let (stop, thread) = (stop.clone(), name.clone());
+    std::thread::Builder::new().name(name).spawn_scoped(scope, move || {
+        catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+            stop.request();
+            Err(StreamFailure::Panicked { thread, message: panic_message(panic.as_ref()) })
+        })
+    })
 }
 
 type Thread<'a> = std::io::Result<std::thread::ScopedJoinHandle<'a, Result<(), StreamFailure>>>;

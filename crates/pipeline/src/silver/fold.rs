@@ -14,7 +14,7 @@ use watertight_decode::Decoded;
 use watertight_state::{DuplicateIndex, IdKey, Seen};
 
 /// Most event dates that one commit touches: each is a file.
-pub const EVENT_DATES_MAX: usize = 64;
+const EVENT_DATES_MAX: usize = 64;
 
 /// Silver rows of one chunk, as far as it was folded.
 #[derive(Debug)]
@@ -72,6 +72,12 @@ pub struct Folded {
 }
 
 impl Folded {
+    /// Nothing folded yet, but decisions already taken.
+    #[must_use]
+    pub fn with_decisions(decisions: Vec<TimeDecision>) -> Self {
+        Self { decisions, ..Self::default() }
+    }
+
     /// Whether a commit would say anything.
     #[must_use]
     pub fn is_empty(&self) -> bool {

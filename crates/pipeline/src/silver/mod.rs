@@ -13,7 +13,7 @@ mod transform;
 
 pub use fold::{Folded, SilverFold};
 pub use known_ids::KnownIds;
-pub use stage::{SilverCommit, SilverStage};
+pub use stage::{OnCommit, SilverCommit, SilverStage};
 pub use time::{Judgement, StreamTime};
 pub use transform::{Judge, Judged};
 

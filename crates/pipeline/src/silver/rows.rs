@@ -12,13 +12,13 @@ use arrow::error::ArrowError;
 use std::sync::Arc;
 
 /// Reason code on silver rows whose time is beyond the tolerated future.
-pub const FUTURE_FLAG: &str = "future_event_time";
+pub(super) const FUTURE_FLAG: &str = "future_event_time";
 
 /// The silver rows, oldest day first.
 ///
 /// # Errors
 /// Only where the schema does not fit the definition: a defect.
-pub fn silver_rows(schema: &SchemaRef, folded: &Folded, definition: i32) -> Result<Vec<DayRows>, ArrowError> {
+pub(super) fn silver_rows(schema: &SchemaRef, folded: &Folded, definition: i32) -> Result<Vec<DayRows>, ArrowError> {
     let batches =
         folded.pieces.iter().map(|piece| piece_rows(schema, piece, definition)).collect::<Result<Vec<_>, _>>()?;
     if batches.is_empty() {
@@ -75,7 +75,7 @@ fn piece_rows(schema: &SchemaRef, piece: &Piece, definition: i32) -> Result<Reco
 ///
 /// # Errors
 /// Only where the schema is not that of dead letters: a defect.
-pub fn dead_letter_rows(
+pub(super) fn dead_letter_rows(
     schema: &SchemaRef,
     topic: &str,
     chunks: &[Chunk],

@@ -104,7 +104,7 @@ impl SilverStage {
         committer: &Committer<'_>,
         on_commit: OnCommit<'_>,
     ) -> Result<(), CommitFailure> {
-        let mut folded = Folded { decisions: std::mem::take(&mut self.decisions), ..Folded::default() };
+        let mut folded = Folded::with_decisions(std::mem::take(&mut self.decisions));
         for (number, chunk) in chunks.iter().enumerate() {
             let judged = self.judge.judge(&chunk.records)?;
             let mut from_row = Some(0);

@@ -113,6 +113,14 @@ impl DuplicateIndex {
         }
     }
 
+    /// Makes room for about this many keys, as far as they will stay in memory.
+    pub(crate) fn reserve(&mut self, keys: u64) {
+        let held = keys.min(self.options.recent_keys_max as u64) as usize;
+        for shard in &mut self.shards {
+            shard.recent.reserve(held / SHARDS, table_hash);
+        }
+    }
+
     /// Number of keys, those of open epochs included.
     #[must_use]
     pub fn len(&self) -> u64 {

@@ -156,6 +156,7 @@ impl StateStore {
             return Err(damaged("it was renamed"));
         }
         let mut index = DuplicateIndex::new(options.clone());
+        index.reserve(header.content);
         let mut payload = Vec::new();
         let mut keys = 0;
         loop {

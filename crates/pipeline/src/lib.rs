@@ -1,1 +1,5 @@
 //! Under construction in this commit's successors.
+
+pub mod checks;
+pub mod gold;
+mod sql;

@@ -1,0 +1,199 @@
+//! Writing a group of blocks, so that an answer is given only for what is on disk.
+//!
+//! Under the lock: check the tail (another process may have moved it), give each block its place, write all of them,
+//! one sync, publish the mark, answer. A new segment's opening block and first group share one sync.
+//!
+//! | failure | what is done | answer |
+//! |---|---|---|
+//! | before the first byte | nothing | `Retry` or `Stop`, as the system's code says |
+//! | write, no space | what was written is cut, and the cut synced | `Retry` |
+//! | write, otherwise; or the cut failed | segment poisoned | `Unknown` |
+//! | sync | segment poisoned | `Unknown` |
+//!
+//! A poisoned segment counts up to its last durable byte. The next one begins above every offset that a record in
+//! doubt could have had: such offsets are never used again, and readers are told that they hold no record.
+
+use super::block::{Block, OPENING_LEN, Opening};
+use super::disk::{Open, Wait, remove_in};
+use super::group::Answer;
+use super::mark::Mark;
+use super::partition::{Held, Holding, Partition, WriterState, segment_name};
+use super::recover::{Role, Tail};
+use std::fs::File;
+use std::io;
+use watertight_core::port::{ErrorKind, PortError};
+
+/// Where a group goes.
+struct Target {
+    file: File,
+    base: i64,
+    /// Byte of its first block.
+    start: u64,
+    /// Offset of its first record.
+    first: i64,
+    /// The opening block, where the segment is new.
+    opening: Option<Vec<u8>>,
+}
+
+/// Where a write went wrong.
+enum Broken {
+    /// After so many bytes.
+    Write(u64, io::Error),
+    /// All bytes were handed over; whether they are on disk is not known.
+    Sync(io::Error),
+}
+
+impl Partition {
+    /// Writes a group and answers for each of its blocks.
+    pub(super) fn write_group(&self, blocks: &mut [Block]) -> Vec<Answer> {
+        let written = self.try_write_group(blocks);
+        for block in blocks.iter_mut() {
+            self.inner.buffers.give(std::mem::take(&mut block.bytes));
+        }
+        match written {
+            Ok(Some(first)) => {
+                let mut next = first;
+                let answer = |block: &Block| {
+                    let first = next;
+                    next += i64::from(block.count());
+                    Answer::Durable(first)
+                };
+                blocks.iter().map(answer).collect()
+            }
+            Ok(None) => vec![Answer::Removed; blocks.len()],
+            Err(error) => vec![Answer::failed(&error); blocks.len()],
+        }
+    }
+
+    /// The first offset of the group; `None` where the topic is gone.
+    fn try_write_group(&self, blocks: &mut [Block]) -> Result<Option<i64>, PortError> {
+        let mut held = match self.hold(Wait::Block)? {
+            Holding::Held(held) => held,
+            Holding::Busy | Holding::Removed => return Ok(None),
+        };
+        let tail = self.take_tail(&mut held)?;
+        let earliest = tail.mark.earliest;
+        let before = tail.mark;
+        let target = self.target(tail)?;
+        let mut at = target.start + target.opening.as_ref().map_or(0, |o| o.len() as u64);
+        let mut next = target.first;
+        for block in blocks.iter_mut() {
+            block.place(self.tag, next, at);
+            at += block.bytes.len() as u64;
+            next += i64::from(block.count());
+        }
+        let mark = Mark { base: target.base, len: at, next, earliest, poisoned: None };
+        match self.write_and_sync(&target, blocks) {
+            Ok(()) => {
+                if let Err(error) = self.publish(&mark) {
+                    // The records are durable, so the answer stands; the next holder of the lock publishes them.
+                    tracing::error!(partition = self.name, error = error.chain(), "durable, but readers wait");
+                    held.state.tail = None;
+                } else {
+                    held.state.tail = Some(Tail { mark, file: Some(target.file) });
+                }
+                Ok(Some(target.first))
+            }
+            Err(broken) => Err(self.give_up(&mut held.state, &target, &before, next, broken)),
+        }
+    }
+
+    /// The tail: as it was left, where nobody else was here since; found again otherwise.
+    fn take_tail(&self, held: &mut Held<'_>) -> Result<Tail, PortError> {
+        if let Some(mark) = held.state.unwritten {
+            self.publish(&mark)?;
+            held.state.unwritten = None;
+        }
+        if let Some(tail) = held.state.tail.take()
+            && let Some(file) = &tail.file
+            && self.read_mark()? == Some(tail.mark)
+            && file.metadata().map_err(|e| self.failed("look at the active segment", e))?.len() == tail.mark.len
+        {
+            return Ok(tail);
+        }
+        self.settle(Role::Writer)
+    }
+
+    /// Where the next group goes: the active segment, or a new one where it is full, poisoned or missing.
+    fn target(&self, tail: Tail) -> Result<Target, PortError> {
+        let Mark { base, len, next, poisoned, .. } = tail.mark;
+        if let Some(file) = tail.file
+            && (len < self.inner.options.segment_bytes || next == base)
+        {
+            return Ok(Target { file, base, start: len, first: next, opening: None });
+        }
+        let new_base = poisoned.unwrap_or(next);
+        let failed = |e| self.failed("begin a new segment", e);
+        let file = self.open_segment(new_base, Open::Make).map_err(failed)?;
+        if file.metadata().map_err(failed)?.len() > 0 {
+            // Begun before and never finished: nothing in it was durable, or recovery would have found it.
+            self.inner.disk.cut(&file, 0).map_err(failed)?;
+        }
+        let prev_base = if base == new_base { -1 } else { base };
+        let opening = Opening { prev_base, prev_len: len, prev_next: next }.block(self.tag, new_base);
+        debug_assert_eq!(opening.len() as u64, OPENING_LEN);
+        Ok(Target { file, base: new_base, start: 0, first: new_base, opening: Some(opening) })
+    }
+
+    fn write_and_sync(&self, target: &Target, blocks: &[Block]) -> Result<(), Broken> {
+        let disk = &self.inner.disk;
+        let opening = target.opening.iter().map(Vec::as_slice);
+        let slices: Vec<&[u8]> = opening.chain(blocks.iter().map(|b| &b.bytes[..])).collect();
+        disk.write(&target.file, &slices, target.start).map_err(|(written, error)| Broken::Write(written, error))?;
+        disk.sync(&target.file).map_err(Broken::Sync)?;
+        if target.opening.is_some() {
+            disk.sync_dir(&self.dir).map_err(Broken::Sync)?;
+        }
+        Ok(())
+    }
+
+    /// After a failure: leaves the partition so that nothing in doubt is ever read or overwritten by other records.
+    fn give_up(
+        &self,
+        state: &mut WriterState,
+        target: &Target,
+        before: &Mark,
+        above: i64,
+        broken: Broken,
+    ) -> PortError {
+        let (error, undone) = match broken {
+            Broken::Write(written, error) => {
+                let undone = self.undo(target, written);
+                (self.failed("write to the active segment", error), undone)
+            }
+            Broken::Sync(error) => (self.failed("sync the active segment", error), false),
+        };
+        if undone && error.kind == ErrorKind::Retry {
+            return error;
+        }
+        let (base, len, next) = match &target.opening {
+            Some(_) => (target.base, 0, target.first),
+            None => (before.base, before.len, before.next),
+        };
+        let poisoned = Mark { base, len, next, earliest: before.earliest, poisoned: Some(above) };
+        tracing::error!(
+            partition = self.name,
+            segment = base,
+            error = error.chain(),
+            "a write is in doubt; the segment is closed and a new one begun"
+        );
+        if let Err(failure) = self.publish(&poisoned) {
+            tracing::error!(partition = self.name, error = failure.chain(), "cannot mark the segment as poisoned");
+            state.unwritten = Some(poisoned);
+        }
+        PortError::caused(
+            ErrorKind::Unknown,
+            format!("{}; whether the batch is on disk is not known, read the tail back", error.message),
+            error,
+        )
+    }
+
+    /// Takes back a write that did not finish; true where it is known that nothing of it is left.
+    fn undo(&self, target: &Target, written: u64) -> bool {
+        let disk = &self.inner.disk;
+        if target.opening.is_some() {
+            return remove_in(&self.dir, &segment_name(target.base)).is_ok() && disk.sync_dir(&self.dir).is_ok();
+        }
+        written == 0 || disk.cut(&target.file, target.start).is_ok()
+    }
+}

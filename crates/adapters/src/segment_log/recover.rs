@@ -1,0 +1,163 @@
+//! Recovery: from the files alone, how far a partition is durable.
+//!
+//! Contract: what was acked stays; what was not acked may stay or go, whole blocks only. A reader settles too (it
+//! must not wait for a writer that may never come), but it never cuts or removes anything.
+//!
+//! What lies behind the mark was written by somebody who died before saying how it ended, or was made durable before
+//! a power cut took the newer mark. It is scanned; what is good up to the last good block is written once more at
+//! its own place and synced, so that it is on disk whatever became of an earlier sync nobody knows the answer of.
+//! Bytes behind the last good block are a torn tail: no ack can have covered them.
+
+use super::disk::Open;
+use super::mark::Mark;
+use super::partition::{Partition, segment_name};
+use super::scan::{Stretch, Window};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use watertight_core::port::{ErrorKind, PortError};
+
+/// Who settles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Wants to read: adds to what is known to be durable.
+    Reader,
+    /// Wants to append: cuts a torn tail too.
+    Writer,
+}
+
+/// The end of a partition.
+#[derive(Debug)]
+pub(super) struct Tail {
+    /// How far it is durable.
+    pub(super) mark: Mark,
+    /// The active segment; `None` where a new one must be begun.
+    pub(super) file: Option<File>,
+}
+
+/// What a scan found behind the mark.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    /// Byte after the last good block.
+    len: u64,
+    /// Offset after its last record.
+    next: i64,
+}
+
+/// Bytes written again at once.
+const REWRITE_BYTES: u64 = 1 << 20;
+
+impl Partition {
+    /// Finds the end of the partition and publishes it. Only under the lock.
+    pub(super) fn settle(&self, role: Role) -> Result<Tail, PortError> {
+        let marked = self.read_mark()?;
+        let known = marked.unwrap_or(Mark::EMPTY);
+        let listed = self.list_segments()?;
+        let mut bases = &listed[..];
+        let mut tail = loop {
+            let Some((&last, before)) = bases.split_last().filter(|(last, _)| **last >= known.base) else {
+                break Tail { mark: known, file: None };
+            };
+            if last == known.base && known.poisoned.is_some() {
+                break Tail { mark: known, file: None };
+            }
+            match self.settle_segment(last, &known, role)? {
+                Some(tail) => break tail,
+                None if marked.is_none() => return Err(self.unreadable(last)),
+                None => bases = before,
+            }
+        };
+        if role == Role::Writer && bases.len() < listed.len() {
+            self.remove_unfinished(&listed[bases.len()..])?;
+        }
+        tail.mark.earliest = known.earliest.max(listed.first().copied().unwrap_or(known.earliest)).min(tail.mark.next);
+        if marked != Some(tail.mark) {
+            self.publish(&tail.mark)?;
+        }
+        Ok(tail)
+    }
+
+    /// Settles the last segment; `None` where it was begun but nothing of it was ever durable.
+    fn settle_segment(&self, last: i64, known: &Mark, role: Role) -> Result<Option<Tail>, PortError> {
+        let failed = |e| self.failed("recover the last segment", e);
+        let file = self.open_segment(last, Open::Write).map_err(failed)?;
+        let size = file.metadata().map_err(failed)?.len();
+        let from = if last == known.base { Found { len: known.len, next: known.next } } else { Found { len: 0, next: last } };
+        if size < from.len {
+            tracing::error!(
+                partition = self.name,
+                segment = last,
+                "a segment is shorter than what was durable of it; its missing offsets are reported as damaged"
+            );
+            return Ok(Some(Tail { mark: *known, file: None }));
+        }
+        let found = self.scan_tail(&file, from, size).map_err(failed)?;
+        if found.len == 0 {
+            return Ok(None);
+        }
+        if found.len > from.len {
+            self.make_durable(&file, from.len, found.len).map_err(failed)?;
+        }
+        if role == Role::Writer && size > found.len {
+            tracing::warn!(partition = self.name, segment = last, bytes = size - found.len, "cut a torn tail");
+            self.inner.disk.cut(&file, found.len).map_err(failed)?;
+        }
+        let mark = Mark { base: last, len: found.len, next: found.next, earliest: known.earliest, poisoned: None };
+        Ok(Some(Tail { mark, file: Some(file) }))
+    }
+
+    /// The last good block behind `from`; damage before it is kept, as its offsets may have been acked.
+    fn scan_tail(&self, file: &File, from: Found, size: u64) -> io::Result<Found> {
+        let stretch = Stretch { file, tag: self.tag, end: size, end_offset: i64::MAX };
+        let mut window = Window::for_records();
+        let mut found = from;
+        let mut at = from.len;
+        while let Some(header) = window.next_header(&stretch, at)? {
+            at = header.position + header.block_len();
+            let good = header.first_offset >= found.next && header.vouches_for(window.stored(&stretch, &header)?);
+            if good {
+                found = Found { len: at, next: header.end_offset() };
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes good bytes once more at their own place, then syncs them and the folder: a sync whose answer nobody
+    /// got may have failed, and would not be tried again for pages that look clean.
+    fn make_durable(&self, file: &File, from: u64, to: u64) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        let mut at = from;
+        while at < to {
+            let len = (to - at).min(REWRITE_BYTES);
+            bytes.resize(len as usize, 0);
+            file.read_exact_at(&mut bytes, at)?;
+            self.inner.disk.write(file, &[&bytes], at).map_err(|(_, error)| error)?;
+            at += len;
+        }
+        self.inner.disk.sync(file)?;
+        self.inner.disk.sync_dir(&self.dir)
+    }
+
+    /// Removes segments that were begun but never held anything durable.
+    fn remove_unfinished(&self, bases: &[i64]) -> Result<(), PortError> {
+        let failed = |e| self.failed("remove an unfinished segment", e);
+        for base in bases {
+            super::disk::remove_in(&self.dir, &segment_name(*base)).map_err(failed)?;
+        }
+        self.inner.disk.sync_dir(&self.dir).map_err(failed)?;
+        self.forget_below(i64::MAX);
+        Ok(())
+    }
+
+    fn unreadable(&self, base: i64) -> PortError {
+        PortError::new(
+            ErrorKind::Corrupt,
+            format!(
+                "the mark of partition {} is gone and its last segment {} holds no readable block; keep a copy of the \
+                 folder, then move that segment away to go on without its records",
+                self.name,
+                segment_name(base)
+            ),
+        )
+    }
+}

@@ -28,6 +28,7 @@ pub use config::{CommitConfig, LogConfig, PipelineConfig, Retention, Source};
 pub use problem::{Problem, Problems};
 pub use reference::reference;
 pub use schema::json_schema;
+pub use units::{parse_duration_us, parse_instant_us, show_duration, show_size};
 
 use problem::Report;
 use std::io;

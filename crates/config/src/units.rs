@@ -136,8 +136,32 @@ fn too_large(text: &str) -> Unreadable {
     Unreadable { message: format!("{} is too large", text.escape_debug()), suggestion: None }
 }
 
-/// Words a duration with the largest unit that divides it.
-pub(crate) fn show_duration(us: i64) -> String {
+/// Reads a duration as the pipeline file writes it (`30 s`, `2h`), in microseconds.
+///
+/// # Errors
+/// What is wrong with it and what to write instead, in words.
+pub fn parse_duration_us(text: &str) -> Result<i64, String> {
+    duration_us(text).map_err(Unreadable::into_words)
+}
+
+/// Reads a date or an RFC 3339 time as the pipeline file writes it, in microseconds since the epoch.
+///
+/// # Errors
+/// What is wrong with it and what to write instead, in words.
+pub fn parse_instant_us(text: &str) -> Result<i64, String> {
+    instant_us(text).map_err(Unreadable::into_words)
+}
+
+impl Unreadable {
+    fn into_words(self) -> String {
+        let Self { message, suggestion } = self;
+        suggestion.map_or_else(|| message.clone(), |suggestion| format!("{message}; {suggestion}"))
+    }
+}
+
+/// Words a duration in microseconds with the largest unit that divides it: `90 min`.
+#[must_use]
+pub fn show_duration(us: i64) -> String {
     let unit = |name: &str, factor: i64| (us % factor == 0 && us != 0).then(|| format!("{} {name}", us / factor));
     unit("days", 86_400_000_000)
         .or_else(|| unit("h", 3_600_000_000))
@@ -147,8 +171,9 @@ pub(crate) fn show_duration(us: i64) -> String {
         .unwrap_or_else(|| if us == 0 { "0 s".into() } else { format!("{us} us") })
 }
 
-/// Words a size with the largest binary unit that divides it.
-pub(crate) fn show_size(bytes: u64) -> String {
+/// Words a size in bytes with the largest binary unit that divides it: `128 MiB`.
+#[must_use]
+pub fn show_size(bytes: u64) -> String {
     [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)]
         .iter()
         .find(|(_, shift)| bytes > 0 && bytes.trailing_zeros() >= *shift)

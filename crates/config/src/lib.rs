@@ -1,1 +1,62 @@
 //! The pipeline file: YAML text → definitions.
+//!
+//! Contract: [`load`] turns the file into a [`PipelineConfig`] of core's definitions, or into *all* the problems
+//! found in it, each with its line, column and path, sorted as they stand in the file. The way there has three
+//! steps, one folder each: `yaml` (text → a tree of nodes that know where they stand, `${VAR}` filled in after
+//! YAML is parsed, so that a value cannot become structure), `raw` (tree → keys of the right shape and unit) and
+//! `build` (keys → definitions: names, references, files, defaults).
+//!
+//! One table of keys (`keys`) drives the reader, the JSON Schema ([`json_schema`]) and the reference
+//! ([`reference`]), so that the three cannot drift apart.
+//!
+//! What it never does: it opens no file and reads no environment by itself (both are given to [`load`]), it
+//! writes nothing, and the value of a variable never appears in a problem: what stands in the file does.
+
+mod build;
+mod config;
+mod keys;
+mod problem;
+mod raw;
+mod reference;
+mod schema;
+mod suggest;
+mod type_text;
+mod units;
+mod yaml;
+
+pub use config::{CommitConfig, LogConfig, PipelineConfig, Retention, Source};
+pub use problem::{Problem, Problems};
+pub use reference::reference;
+pub use schema::json_schema;
+pub use units::{parse_duration_us, parse_instant_us, show_duration, show_size};
+
+use problem::Report;
+use std::io;
+use std::path::Path;
+
+/// Looks a variable of the environment up; `None` when it isn't set.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+/// Reads a text file: the pipeline file and the SQL files it names.
+pub type Reader<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
+
+/// Reads and checks the pipeline file at `path`.
+///
+/// Paths in the file are taken relative to the folder of the file; `env` fills `${VAR}`, `reader` reads `path`
+/// itself and the `.sql` files of models.
+///
+/// # Errors
+/// [`Problems`] holds everything that is wrong with the file, not only the first; a file that cannot be read or
+/// isn't YAML is one problem.
+pub fn load(path: &Path, env: Env<'_>, reader: Reader<'_>) -> Result<PipelineConfig, Problems> {
+    let mut report = Report::new(path.display().to_string());
+    let config = reader(path)
+        .map_err(|error| report.whole_file(format!("cannot read the pipeline file: {error}")))
+        .ok()
+        .and_then(|text| yaml::parse(&text, env, &mut report))
+        .and_then(|root| raw::read(&root, &mut report))
+        .and_then(|raw| build::pipeline(&raw, path.parent().unwrap_or(Path::new("")), reader, &mut report));
+    match config {
+        Some(config) if report.is_empty() => Ok(config),
+        _ => Err(report.finish()),
+    }
+}

@@ -1,0 +1,109 @@
+//! Keys → definitions: names, references, files and paths, once each key by itself is right.
+
+mod model;
+mod stream;
+
+use crate::config::{CommitConfig, LogConfig, PipelineConfig, Retention, Source};
+use crate::problem::Report;
+use crate::raw::{RawCommit, RawLog, RawPipeline, Spanned};
+use crate::{Reader, yaml};
+use std::path::{Component, Path, PathBuf};
+
+/// Builds the pipeline; `None` when a part is missing, which is reported then.
+pub(crate) fn pipeline(
+    raw: &RawPipeline,
+    base: &Path,
+    reader: Reader<'_>,
+    report: &mut Report,
+) -> Option<PipelineConfig> {
+    let log = raw.log.as_ref().and_then(|raw| log(raw, base, report));
+    let lake = raw.lake.as_ref().and_then(|lake| folder(lake, base, report));
+    let state = match &raw.state {
+        Some(state) => folder(state, base, report),
+        None => lake.as_ref().map(|lake| lake.join("_watertight").join("state")),
+    };
+    apart(raw, base, report);
+    stream::tables_apart(&raw.streams, report);
+    let streams: Vec<_> = raw.streams.iter().map(|raw| stream::stream(raw, report)).collect();
+    let models: Vec<_> =
+        raw.models.iter().map(|model| model::model(model, &raw.stream_names, base, reader, report)).collect();
+    Some(PipelineConfig {
+        name: raw.name.as_ref()?.value.clone(),
+        log: log?,
+        lake: lake?,
+        state: state?,
+        streams: streams.into_iter().collect::<Option<_>>()?,
+        models: models.into_iter().collect::<Option<_>>()?,
+        commit: commit(raw.commit.as_ref()?)?,
+        source: Source { file: report.file().to_owned(), places: raw.places.clone() },
+    })
+}
+
+fn log(raw: &RawLog, base: &Path, report: &mut Report) -> Option<LogConfig> {
+    Some(LogConfig::Local {
+        path: folder(raw.path.as_ref()?, base, report)?,
+        segment_bytes: raw.segment_bytes?,
+        retention: Retention { age_us: raw.retention_age, bytes: raw.retention_bytes },
+    })
+}
+
+fn commit(raw: &RawCommit) -> Option<CommitConfig> {
+    Some(CommitConfig { interval_us: raw.interval?, max_rows: raw.max_rows?, max_bytes: raw.max_bytes? })
+}
+
+/// A folder of this machine, relative to the folder of the file.
+fn folder(text: &Spanned<String>, base: &Path, report: &mut Report) -> Option<PathBuf> {
+    if let Some((scheme, _)) = text.value.split_once("://") {
+        let (message, suggestion) = if scheme == "file" {
+            ("a folder is written without a scheme", "write the path alone")
+        } else {
+            ("tables elsewhere than in a folder come with a later version", "use a local path, for example data/lake")
+        };
+        text.problem(report, format!("{message}, found {}", yaml::quoted(&text.shown)), Some(suggestion.into()));
+        return None;
+    }
+    if text.value.contains('\0') {
+        text.problem(report, "a path holds a NUL character", None);
+        return None;
+    }
+    Some(base.join(&text.value))
+}
+
+/// The log, the lake and the state each have a folder of their own: a topic must not pass for a table.
+fn apart(raw: &RawPipeline, base: &Path, report: &mut Report) {
+    let place = |text: Option<&Spanned<String>>| text.map(|text| (text.clone(), plain(&base.join(&text.value))));
+    let log = place(raw.log.as_ref().and_then(|log| log.path.as_ref()));
+    let lake = place(raw.lake.as_ref());
+    let state = place(raw.state.as_ref());
+    let inside = Some("give each a folder of its own, for example data/log and data/lake".to_owned());
+    if let (Some((log, log_at)), Some((lake, lake_at))) = (&log, &lake)
+        && (log_at.starts_with(lake_at) || lake_at.starts_with(log_at))
+    {
+        let line = log.at.line;
+        lake.problem(report, format!("the lake and the log (line {line}) lie in one another"), inside.clone());
+    }
+    for (name, other) in [("log", &log), ("lake", &lake)] {
+        if let (Some((state, state_at)), Some((_, other_at))) = (&state, other)
+            && (state_at == other_at
+                || (name == "log" && state_at.starts_with(other_at))
+                || other_at.starts_with(state_at))
+        {
+            state.problem(report, format!("the state and the {name} lie in one another"), inside.clone());
+        }
+    }
+}
+
+/// A path without `.` and, as far as the text tells, without `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(plain.components().next_back(), Some(Component::Normal(_))) => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
+}

@@ -1,0 +1,88 @@
+//! What a pipeline file says, once it is right: plain data with everything resolved.
+
+use crate::problem::Problem;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use watertight_core::schema::{ModelDef, StreamDef};
+
+/// A pipeline, ready to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipelineConfig {
+    /// Name of the pipeline.
+    pub name: String,
+    /// The event log.
+    pub log: LogConfig,
+    /// Folder of the lake; tables are `<lake>/<schema>/<table>`.
+    pub lake: PathBuf,
+    /// Folder of checkpoints, which are a cache: `<lake>/_watertight/state` unless declared.
+    pub state: PathBuf,
+    /// Streams, in the order of the file; at least one.
+    pub streams: Vec<StreamDef>,
+    /// Models, in the order of the file; each reads a stream that exists.
+    pub models: Vec<ModelDef>,
+    /// What bounds a commit.
+    pub commit: CommitConfig,
+    /// Where each key stands in the file, for problems that are found later (in SQL).
+    pub source: Source,
+}
+
+/// The event log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogConfig {
+    /// The built-in segment log.
+    Local {
+        /// Folder of the log.
+        path: PathBuf,
+        /// A new segment is begun at this size, in bytes.
+        segment_bytes: u64,
+        /// What may be forgotten; nothing unless declared.
+        retention: Retention,
+    },
+}
+
+/// How long the log keeps records; a segment goes when either bound is passed. `None` is no bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Age in microseconds.
+    pub age_us: Option<i64>,
+    /// Bytes per partition.
+    pub bytes: Option<u64>,
+}
+
+/// What bounds a commit: whichever is reached first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommitConfig {
+    /// Time between commits, in microseconds.
+    pub interval_us: i64,
+    /// Records in one commit.
+    pub max_rows: u64,
+    /// Payload bytes in one commit.
+    pub max_bytes: u64,
+}
+
+/// The file and the place of each key in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The file, as it was given.
+    pub file: String,
+    pub(crate) places: BTreeMap<String, (u32, u32)>,
+}
+
+impl Source {
+    /// A problem at the value of the key at `path` (such as `models.candles_1m.sql`), or at the nearest key above
+    /// it that stands in the file.
+    #[must_use]
+    pub fn problem(&self, path: &str, message: impl Into<String>, suggestion: Option<String>) -> Problem {
+        let mut above = path;
+        let (line, column) = loop {
+            if let Some(place) = self.places.get(above) {
+                break *place;
+            }
+            match above.rfind(['.', '[']) {
+                Some(end) => above = &above[..end],
+                None => break (0, 0),
+            }
+        };
+        Problem { file: self.file.clone(), line, column, path: path.to_owned(), message: message.into(), suggestion }
+    }
+}

@@ -1,0 +1,132 @@
+//! A stream's keys.
+
+use super::Spanned;
+use super::column::column;
+use super::fields::{Cursor, Fields};
+use crate::keys;
+use crate::problem::{Place, Report};
+use watertight_core::schema::{ColumnType, DuplicateKeys};
+
+pub(crate) struct RawStream {
+    pub(crate) name: Spanned<String>,
+    pub(crate) topic: Option<Spanned<String>>,
+    pub(crate) partitions: Option<u64>,
+    pub(crate) event_id: Option<RawEventId>,
+    pub(crate) event_time: Option<RawEventTime>,
+    pub(crate) columns: Vec<RawColumn>,
+    /// Name and expression.
+    pub(crate) checks: Vec<(String, String)>,
+    pub(crate) payload: Option<RawPayload>,
+}
+
+pub(crate) enum RawEventId {
+    Column(Spanned<String>),
+    Hash(Vec<Spanned<String>>),
+}
+
+pub(crate) struct RawEventTime {
+    pub(crate) column: Option<Spanned<String>>,
+    pub(crate) watermark: Option<i64>,
+    pub(crate) future_tolerance: Option<i64>,
+    pub(crate) idle_after: Option<i64>,
+    pub(crate) not_before: Option<Spanned<i64>>,
+    pub(crate) not_after: Option<Spanned<i64>>,
+}
+
+pub(crate) struct RawColumn {
+    pub(crate) name: Spanned<String>,
+    pub(crate) at: Place,
+    pub(crate) kind: Option<ColumnType>,
+    pub(crate) required: bool,
+    pub(crate) path: Option<Vec<String>>,
+}
+
+pub(crate) struct RawPayload {
+    pub(crate) max_bytes: Option<u64>,
+    pub(crate) max_depth: Option<u64>,
+    pub(crate) duplicate_keys: Option<DuplicateKeys>,
+}
+
+pub(super) fn stream(name: Spanned<String>, cursor: &Cursor<'_>, report: &mut Report) -> Option<RawStream> {
+    let mut fields = Fields::open(cursor, &keys::STREAM, report)?;
+    let stream = RawStream {
+        name,
+        topic: fields.text("topic", report),
+        partitions: fields.whole("partitions", report).map(|partitions| partitions.value),
+        event_id: fields.take("event_id").and_then(|cursor| event_id(&cursor, report)),
+        event_time: fields.take("event_time").and_then(|cursor| event_time(&cursor, report)),
+        columns: fields
+            .take("columns")
+            .and_then(|cursor| cursor.named("columns by name", report))
+            .map(|named| named.into_iter().map(|(name, cursor)| column(name, &cursor, report)).collect())
+            .unwrap_or_default(),
+        checks: fields.take("checks").map(|cursor| checks(&cursor, report)).unwrap_or_default(),
+        payload: match fields.take("payload") {
+            Some(cursor) => payload(&cursor, report),
+            None => Some(defaults()),
+        },
+    };
+    fields.close();
+    Some(stream)
+}
+
+fn event_id(cursor: &Cursor<'_>, report: &mut Report) -> Option<RawEventId> {
+    if !cursor.is_mapping() {
+        return cursor.text("a column, or { hash: [a, b] }", report).map(RawEventId::Column);
+    }
+    let mut fields = Fields::open(cursor, &keys::DERIVED_ID, report)?;
+    let columns = fields
+        .take("hash")
+        .and_then(|cursor| cursor.list("a list of columns", report))
+        .map(|columns| columns.iter().filter_map(|column| column.text("a column", report)).collect());
+    fields.close();
+    columns.map(RawEventId::Hash)
+}
+
+fn event_time(cursor: &Cursor<'_>, report: &mut Report) -> Option<RawEventTime> {
+    let mut fields = Fields::open(cursor, &keys::EVENT_TIME, report)?;
+    let event_time = RawEventTime {
+        column: fields.text("column", report),
+        watermark: fields.duration("watermark", report).map(|duration| duration.value),
+        future_tolerance: fields.duration("future_tolerance", report).map(|duration| duration.value),
+        idle_after: fields.duration("idle_after", report).map(|duration| duration.value),
+        not_before: fields.instant("not_before", report),
+        not_after: fields.instant("not_after", report),
+    };
+    fields.close();
+    Some(event_time)
+}
+
+fn checks(cursor: &Cursor<'_>, report: &mut Report) -> Vec<(String, String)> {
+    let named = cursor.named("checks by name", report).unwrap_or_default();
+    named
+        .into_iter()
+        .filter_map(|(name, cursor)| {
+            let sql = cursor.text("a boolean SQL expression", report)?;
+            Some((name.value, sql.value.trim().to_owned()))
+        })
+        .collect()
+}
+
+fn payload(cursor: &Cursor<'_>, report: &mut Report) -> Option<RawPayload> {
+    Fields::open(cursor, &keys::PAYLOAD, report).map(|fields| payload_of(fields, report))
+}
+
+fn payload_of(mut fields: Fields<'_>, report: &mut Report) -> RawPayload {
+    let payload = RawPayload {
+        max_bytes: fields.size("max_bytes", report).map(|size| size.value),
+        max_depth: fields.whole("max_depth", report).map(|depth| depth.value),
+        duplicate_keys: fields.one_of("duplicate_keys", report).map(|word| match word.value {
+            0 => DuplicateKeys::Reject,
+            1 => DuplicateKeys::First,
+            _ => DuplicateKeys::Last,
+        }),
+    };
+    fields.close();
+    payload
+}
+
+/// What holds when the file says nothing about payloads.
+fn defaults() -> RawPayload {
+    payload_of(Fields::absent(&keys::PAYLOAD), &mut Report::new(String::new()))
+}

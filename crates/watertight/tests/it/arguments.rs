@@ -1,0 +1,50 @@
+//! The command line as a whole.
+
+use super::{scratch, watertight};
+
+#[test]
+fn a_wrong_command_line_ends_with_2_and_help_with_0() {
+    let dir = scratch();
+    for wrong in [
+        &[][..],
+        &["frobnicate"],
+        &["init", "bonds"],
+        &["validate"],
+        &["produce", "-f", "x.yaml", "--stream", "s"],
+        &["produce", "-f", "x.yaml", "--stream", "s", "--generate", "stocks", "--late", "200%"],
+        &["produce", "-f", "x.yaml", "--stream", "s", "--input", "-", "--truth", "t"],
+        &["produce", "-f", "x.yaml", "--stream", "s", "--input", "-", "--rate", "1/s", "--speed", "2x"],
+        &["run", "-f", "x.yaml", "--close-windows"],
+        &["run", "-f", "x.yaml", "--for", "30"],
+        &["sql", "-f", "x.yaml", "--format", "xml"],
+        &["status"],
+    ] {
+        let answer = watertight(dir.path(), wrong);
+        assert_eq!(answer.code, Some(2), "{wrong:?}: {}", answer.err);
+        assert!(answer.out.is_empty(), "{wrong:?}");
+    }
+    for fine in [&["--help"][..], &["--version"], &["produce", "--help"], &["help", "run"]] {
+        let answer = watertight(dir.path(), fine);
+        assert_eq!(answer.code, Some(0), "{fine:?}: {}", answer.err);
+        assert!(!answer.out.is_empty() && answer.err.is_empty(), "{fine:?}");
+    }
+}
+
+#[test]
+fn the_exit_codes_are_in_the_help() {
+    let help = watertight(scratch().path(), &["--help"]).out;
+    for line in ["0   fine", "1   failed", "2   the command line is wrong", "78  the pipeline file is wrong"] {
+        assert!(help.contains(line), "{help}");
+    }
+}
+
+#[test]
+fn an_unreadable_log_filter_is_a_wrong_command_line() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_watertight"))
+        .arg("schema")
+        .env("WATERTIGHT_LOG", "watertight=loudest")
+        .output()
+        .expect("the program starts");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("WATERTIGHT_LOG"));
+}

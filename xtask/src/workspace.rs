@@ -44,6 +44,11 @@ impl Workspace {
     /// A command that runs in the root with the environment children expect.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(is_of_the_running_package) {
+                command.env_remove(name);
+            }
+        }
         command.current_dir(&self.root).env("WATERTIGHT_CACHE", &self.cache).env("CARGO_TARGET_DIR", &self.target);
         command
     }
@@ -85,6 +90,14 @@ impl Workspace {
         let text = captured(&mut command).context("run `cargo fetch --locked` once; the checks read it offline")?;
         serde_json::from_str(&text).context("cargo metadata did not print JSON")
     }
+}
+
+/// Whether `cargo run` set this variable to describe xtask itself.
+///
+/// Build scripts of dependencies (ring's) watch such variables: passed on, they would make Cargo rebuild what
+/// stands on them whenever one changes between a plain `cargo build` and one started from here.
+fn is_of_the_running_package(variable: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| variable.starts_with(prefix))
 }
 
 /// The triple of the machine's own platform, as rustc names it.
@@ -137,4 +150,33 @@ pub(crate) fn teed(command: &mut Command) -> Result<(String, bool)> {
 fn command_line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_do_not_see_what_cargo_says_of_xtask_and_do_see_the_cache() {
+        let workspace = Workspace::locate().unwrap();
+        let environment = captured(&mut workspace.command("env")).unwrap();
+        assert!(std::env::vars().any(|(name, _)| name == "CARGO_PKG_NAME"), "cargo test sets it");
+        assert!(!environment.lines().any(|line| line.starts_with("CARGO_PKG_") || line.starts_with("CARGO_MANIFEST_")));
+        assert!(environment.lines().any(|line| line.starts_with("WATERTIGHT_CACHE=/")));
+    }
+
+    #[test]
+    fn a_failed_command_is_repeated_with_what_it_said() {
+        let workspace = Workspace::locate().unwrap();
+        let error = captured(workspace.command("ls").arg("/no/such/folder")).unwrap_err().to_string();
+        assert!(error.contains("`ls /no/such/folder` failed") && error.contains("/no/such/folder"), "{error}");
+    }
+
+    #[test]
+    fn output_that_is_shown_is_also_kept_with_its_exit() {
+        let workspace = Workspace::locate().unwrap();
+        let (output, succeeded) = teed(workspace.command("printf").arg("1 passed, 0 failed\\n")).unwrap();
+        assert_eq!((output.as_str(), succeeded), ("1 passed, 0 failed\n", true));
+        assert!(!teed(&mut workspace.command("false")).unwrap().1);
+    }
 }

@@ -88,7 +88,7 @@ readers() {
         say "python3-venv is missing: the tests read our tables with readers from Python"
         apt_install python3 python3-venv
     fi
-    say "pip install: deltalake, DuckDB and Polars into $venv, to read our tables with (about 400 MB)"
+    say "pip install: deltalake, DuckDB and Polars into $venv, to read our tables with (about 650 MB)"
     rm -rf "$venv"
     python3 -m venv "$venv"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$wanted"
@@ -108,14 +108,20 @@ datasets() {
     scratch=$(mktemp -d)
     (cd "$scratch" && npm pack --silent "vega-datasets@$vega_datasets_version" >/dev/null)
     tar -xzf "$scratch"/vega-datasets-*.tgz -C "$scratch" package/data/earthquakes.json package/data/sp500-2000.csv
+    # The published document is one JSON object; the events of it, one per line, are what a producer takes.
+    "$cache/readers-venv/bin/python" -c 'if True:
+        import json, sys
+        for feature in json.load(sys.stdin)["features"]:
+            print(json.dumps(feature, separators=(",", ":"), ensure_ascii=False))
+        ' <"$scratch/package/data/earthquakes.json" >"$scratch/package/data/earthquakes.jsonl"
     mkdir -p "$folder"
-    mv "$scratch/package/data/earthquakes.json" "$scratch/package/data/sp500-2000.csv" "$folder/"
+    mv "$scratch"/package/data/* "$folder/"
     rm -rf "$scratch"
     datasets_are_whole "$folder" || fail "the data sets in $folder are not those of vega-datasets $vega_datasets_version"
 }
 
 datasets_are_whole() {
-    [ -f "$1/earthquakes.json" ] && [ -f "$1/sp500-2000.csv" ] &&
+    [ -f "$1/earthquakes.json" ] && [ -s "$1/earthquakes.jsonl" ] && [ -f "$1/sp500-2000.csv" ] &&
         printf '%s  %s\n' "$earthquakes_sha256" "$1/earthquakes.json" "$sp500_sha256" "$1/sp500-2000.csv" |
         sha256sum --check --status
 }

@@ -70,20 +70,18 @@ fn stocks(workspace: &Workspace, scratch: &Path) -> Result<Tally> {
 }
 
 fn earthquakes(workspace: &Workspace, scratch: &Path) -> Result<Tally> {
-    let original = workspace.cache.join("datasets/earthquakes.json");
-    if !original.is_file() {
-        bail!("{} is missing; run `setup/install.sh test`", original.display());
-    }
-    let original = original.to_str().context("the cache's path is not UTF-8")?;
+    let original = dataset(workspace, "earthquakes.json")?;
+    let lines = dataset(workspace, "earthquakes.jsonl")?;
+    let lines = lines.to_str().context("the cache's path is not UTF-8")?;
     let example = Example::init(workspace, scratch, "earthquakes")?;
-    example.watertight(&["produce", "-f", PIPELINE, "--stream", EARTHQUAKES_STREAM], &["--input", original])?;
+    example.watertight(&["produce", "-f", PIPELINE, "--stream", EARTHQUAKES_STREAM], &["--input", lines])?;
     example.run_to_the_end()?;
     let mut tally = example.read_tables()?;
     let answer = example.folder.join("quakes_daily.csv");
     let csv = captured(example.command().args(["sql", "-f", PIPELINE, "--format", "csv", EARTHQUAKES_SQL]))?;
     std::fs::write(&answer, csv).with_context(|| format!("{} cannot be written", answer.display()))?;
     let mut command = python(workspace, &script(workspace, "earthquakes.py")?)?;
-    let (output, succeeded) = teed(command.arg(original).arg(&answer))?;
+    let (output, succeeded) = teed(command.arg(&original).arg(&answer))?;
     tally.add(Totals::of_script(&output).into_tally("the earthquakes comparison", succeeded));
     Ok(tally)
 }
@@ -124,6 +122,15 @@ impl<'a> Example<'a> {
         let (output, succeeded) = teed(command.arg(self.folder.join(LAKE)))?;
         Ok(Totals::of_script(&output).into_tally("the readers' comparisons", succeeded))
     }
+}
+
+/// A fetched data set; `setup/install.sh test` puts them into the cache.
+fn dataset(workspace: &Workspace, name: &str) -> Result<PathBuf> {
+    let path = workspace.cache.join("datasets").join(name);
+    if !path.is_file() {
+        bail!("{} is missing; run `setup/install.sh test`", path.display());
+    }
+    Ok(path)
 }
 
 fn script(workspace: &Workspace, name: &str) -> Result<PathBuf> {

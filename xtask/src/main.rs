@@ -1,1 +1,74 @@
-fn main() {}
+//! `cargo xtask`: everything around the product that is not the product.
+//!
+//! One command equals CI: `cargo xtask verify` runs every check and prints one table and one line of totals. Each
+//! check is also a command of its own. Nothing here is linked into the binary users run, nothing here depends on our
+//! own crates, and nothing here writes into the repository.
+
+mod documents;
+mod features;
+mod layers;
+mod licences;
+mod readers;
+mod registries;
+mod sizes;
+mod soak;
+mod tests_step;
+mod tree;
+mod verify;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::verify::Selection;
+use crate::workspace::Workspace;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  verify [--only a,b] [--skip a,b] [--fail-fast]   everything CI runs, then a table and `N passed, N failed`
+  steps                                            the names of verify's steps and what each of them checks
+  soak --minutes N                                 kills and seeds for as long as asked
+  layers | features | sizes | licences | registries | documents | readers
+                                                   one check alone
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Result<ExitCode> {
+    let Some((command, rest)) = arguments.split_first() else {
+        print!("{HELP}");
+        return Ok(ExitCode::SUCCESS);
+    };
+    match command.as_str() {
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        "steps" => {
+            for step in verify::STEPS {
+                println!("{:<12} {}", step.name, step.purpose);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        "verify" => verify::run(&Workspace::locate()?, &Selection::parse(rest)?),
+        "soak" => soak::run(&Workspace::locate()?, soak::minutes(rest)?),
+        name if verify::STEPS.iter().any(|step| step.name == name) => {
+            if let Some(unexpected) = rest.first() {
+                bail!("`{name}` takes no arguments, but was given `{unexpected}`");
+            }
+            verify::run(&Workspace::locate()?, &Selection::only(name))
+        }
+        other => bail!("unknown command `{other}`; `cargo xtask help` lists them"),
+    }
+}

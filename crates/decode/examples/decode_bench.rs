@@ -132,8 +132,14 @@ fn main() {
         |name: &str, kind, keys: &[&str]| Column { name: name.to_owned(), kind, required: false, path: path(keys) };
     let page = || ("page".to_owned(), ColumnType::String);
     for (name, props) in [
-        ("12 columns, one nested by path, rest of it to _extra", column("page", ColumnType::String, &["props", "page"])),
-        ("12 columns, one a struct, rest of it to _extra", column("props", ColumnType::Struct(vec![page()]), &["props"])),
+        (
+            "12 columns, one nested by path, rest of it to _extra",
+            column("page", ColumnType::String, &["props", "page"]),
+        ),
+        (
+            "12 columns, one a struct, rest of it to _extra",
+            column("props", ColumnType::Struct(vec![page()]), &["props"]),
+        ),
         ("12 columns, one absent, nested object to _extra", column("absent", ColumnType::Long, &["absent"])),
     ] {
         let mut decoder = Decoder::new(&definition(props)).expect("the definition is sound");

@@ -240,13 +240,7 @@ impl<'p> Converter<'_, 'p> {
         })
     }
 
-    fn list(
-        &mut self,
-        kind: &ColumnType,
-        value: Value,
-        left: &mut String,
-        flaws: &mut Flaws,
-    ) -> Result<Left, Flaw> {
+    fn list(&mut self, kind: &ColumnType, value: Value, left: &mut String, flaws: &mut Flaws) -> Result<Left, Flaw> {
         let head = self.row.tape.len();
         self.row.tape.push(Cell::Items(0));
         let (mut count, mut leaves) = (0, Left::Nothing);
@@ -282,13 +276,7 @@ impl<'p> Converter<'_, 'p> {
     ) -> Result<Left, Flaw> {
         let (spans, unknown) = (self.row.spans.len(), self.row.unknown.len());
         self.members(fields, value)?;
-        settle(
-            &mut self.row.unknown[unknown..],
-            self.rule,
-            self.scanner.text,
-            &self.walk.keys,
-            &mut self.walk.repeats,
-        );
+        settle(&mut self.row.unknown[unknown..], self.rule, self.scanner.text, &self.walk.keys, &mut self.walk.repeats);
         self.row.tape.push(Cell::Fields);
         let mut object = ObjectText::begin(left);
         object.unknown(&self.row.unknown[unknown..], 0, self.scanner.text);

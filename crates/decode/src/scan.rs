@@ -250,8 +250,7 @@ impl<'p> Scanner<'p> {
                     if depth + open.len() >= self.depth_max {
                         return Err(Fault::TooDeep);
                     }
-                    let (kind, close) =
-                        if byte == b'{' { (Container::Object, b'}') } else { (Container::Array, b']') };
+                    let (kind, close) = if byte == b'{' { (Container::Object, b'}') } else { (Container::Array, b']') };
                     at = self.white(at + 1);
                     if self.byte(at) != close {
                         open.push(kind);

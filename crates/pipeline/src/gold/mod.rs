@@ -1,6 +1,10 @@
-//! Gold: models in SQL over silver, one row per window and group.
+//! Gold: windows by SQL, folded from silver rows that are on time, appended when they close.
 //!
-//! Contract: what is appended to `gold.<model>` is a pure function of silver's rows that are not late and of the
-//! recorded decisions that closed their windows; batch boundaries and restarts leave no trace in it.
+//! Invariants upheld: a window and group is written once; streamed gold equals the model's SQL in batch over
+//! silver's rows that are not late. A model that fails stops alone.
 
 pub mod engine;
+mod stage;
+
+pub use stage::{GoldStage, model_table_schema};
+

@@ -1,0 +1,306 @@
+//! What the tests run against: an event log with scripted faults, a lake in memory, streams as the examples declare
+//! them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use watertight_core::port::{
+    Append, Clock, CommitOutcome, CommitRequest, DataFile, ErrorKind, EventLog, Fetched, Lake, LakeCommit, LakeTable,
+    LogReader, OffsetBounds, PortError, TableSpec, TableState, TopicInfo,
+};
+use watertight_core::record::{NewRecord, Records, encode_headers};
+use watertight_core::schema::{
+    Check, Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, ModelDef, PayloadLimits, StreamDef,
+    TimestampForm,
+};
+
+/// What happens at a step: every append counts as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Refused; nothing is appended.
+    Refuse,
+    /// Refused for good.
+    Stop,
+    /// The answer is lost before anything was appended.
+    LoseBefore,
+    /// Appended, and the answer is lost.
+    LoseAfter,
+    /// The process dies before the append.
+    KillBefore,
+    /// The process dies behind the append.
+    KillAfter,
+}
+
+/// One record as it was appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    headers: Vec<u8>,
+}
+
+#[derive(Default)]
+pub(crate) struct LogState {
+    pub(crate) partitions: Vec<Vec<Stored>>,
+    pub(crate) incarnation: String,
+    pub(crate) faults: HashMap<u64, Fault>,
+    /// Fetches that fail before one answers.
+    pub(crate) failing_fetches: u32,
+    pub(crate) steps: u64,
+}
+
+/// A log in memory; clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct FakeLog(Arc<Mutex<LogState>>);
+
+impl FakeLog {
+    pub(crate) fn state(&self) -> MutexGuard<'_, LogState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn with_faults(faults: impl IntoIterator<Item = (u64, Fault)>) -> Self {
+        let log = Self::default();
+        log.state().faults = faults.into_iter().collect();
+        log
+    }
+
+    fn info(&self, topic: &str) -> Option<TopicInfo> {
+        let state = self.state();
+        let partitions = state.partitions.len() as i32;
+        let incarnation = format!("first{}", state.incarnation);
+        (partitions > 0).then(|| TopicInfo { name: topic.to_owned(), incarnation, partitions })
+    }
+}
+
+/// Ends the "process" without the noise of a panic.
+fn die() -> ! {
+    std::panic::resume_unwind(Box::new("killed"))
+}
+
+impl EventLog for FakeLog {
+    fn topic(&self, topic: &str) -> Result<Option<TopicInfo>, PortError> {
+        Ok(self.info(topic))
+    }
+
+    fn create_topic(&self, topic: &str, partitions: i32) -> Result<TopicInfo, PortError> {
+        self.state().partitions.resize_with(partitions as usize, Vec::new);
+        Ok(self.info(topic).expect("just made"))
+    }
+
+    fn append(&self, _: &str, partition: i32, records: &[NewRecord<'_>]) -> Result<Append, PortError> {
+        let mut state = self.state();
+        let step = state.steps;
+        state.steps += 1;
+        let fault = state.faults.get(&step).copied();
+        let error = |kind| Err(PortError::new(kind, "scripted"));
+        match fault {
+            Some(Fault::Refuse) => return error(ErrorKind::Retry),
+            Some(Fault::Stop) => return error(ErrorKind::Stop),
+            Some(Fault::LoseBefore) => return error(ErrorKind::Unknown),
+            Some(Fault::KillBefore) => die(),
+            _ => {}
+        }
+        let stored = &mut state.partitions[partition as usize];
+        let first_offset = stored.len() as i64;
+        for record in records {
+            let mut headers = Vec::new();
+            encode_headers(record.headers, &mut headers);
+            let (key, value) = (record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
+            stored.push(Stored { key, value, headers });
+        }
+        match fault {
+            Some(Fault::LoseAfter) => error(ErrorKind::Unknown),
+            Some(Fault::KillAfter) => die(),
+            _ => Ok(Append { first_offset }),
+        }
+    }
+
+    fn bounds(&self, _: &str, partition: i32) -> Result<OffsetBounds, PortError> {
+        Ok(OffsetBounds { earliest: 0, next: self.state().partitions[partition as usize].len() as i64 })
+    }
+
+    fn reader(&self, _: &str, from: &[(i32, i64)]) -> Result<Box<dyn LogReader>, PortError> {
+        Ok(Box::new(FakeReader { log: self.clone(), at: from.to_vec() }))
+    }
+}
+
+struct FakeReader {
+    log: FakeLog,
+    at: Vec<(i32, i64)>,
+}
+
+impl LogReader for FakeReader {
+    fn fetch(&mut self, _: usize, _: Duration) -> Result<Vec<Fetched>, PortError> {
+        let mut state = self.log.state();
+        if state.failing_fetches > 0 {
+            state.failing_fetches -= 1;
+            return Err(PortError::new(ErrorKind::Retry, "scripted"));
+        }
+        let mut fetched = Vec::new();
+        for (partition, at) in &mut self.at {
+            let stored = &state.partitions[*partition as usize];
+            let from = *at;
+            let mut records = Records::default();
+            // Few at a time, so that reading back takes several fetches.
+            for record in stored.iter().skip(from as usize).take(5) {
+                records.push(*at, 0, -1, record.key.as_deref(), record.value.as_deref(), Some(&record.headers));
+                *at += 1;
+            }
+            if !records.is_empty() {
+                let log_end = stored.len() as i64;
+                fetched.push(Fetched { partition: *partition, from, to: *at, records, gaps: Vec::new(), log_end });
+            }
+        }
+        Ok(fetched)
+    }
+
+    fn seek(&mut self, partition: i32, offset: i64) -> Result<(), PortError> {
+        self.at.iter_mut().filter(|(p, _)| *p == partition).for_each(|(_, at)| *at = offset);
+        Ok(())
+    }
+}
+
+/// A clock that stands still: 2026-11-21T00:00:00Z.
+pub(crate) struct FixedClock;
+
+pub(crate) const NOW_US: i64 = 1_795_219_200_000_000;
+
+impl Clock for FixedClock {
+    fn now_us(&self) -> i64 {
+        NOW_US
+    }
+}
+
+/// Tables by `schema.table`, a file per batch.
+#[derive(Clone, Default)]
+pub(crate) struct FakeLake(pub(crate) HashMap<String, Vec<RecordBatch>>);
+
+struct FakeTable(Vec<RecordBatch>, TableState);
+
+impl Lake for FakeLake {
+    fn open(&self, _: &TableSpec) -> Result<Box<dyn LakeTable>, PortError> {
+        Err(PortError::new(ErrorKind::Bug, "a comparison writes nothing"))
+    }
+
+    fn look(&self, schema_name: &str, table: &str) -> Result<Option<Box<dyn LakeTable>>, PortError> {
+        let batches = self.0.get(&format!("{schema_name}.{table}")).cloned();
+        Ok(batches.map(|batches| Box::new(FakeTable(batches, TableState::default())) as Box<dyn LakeTable>))
+    }
+}
+
+impl LakeTable for FakeTable {
+    fn state(&self) -> &TableState {
+        &self.1
+    }
+
+    fn columns(&self) -> SchemaRef {
+        self.0[0].schema()
+    }
+
+    fn refresh(&mut self) -> Result<&TableState, PortError> {
+        Ok(&self.1)
+    }
+
+    fn stage(&mut self, _: i32, _: &RecordBatch) -> Result<DataFile, PortError> {
+        Err(PortError::new(ErrorKind::Bug, "a comparison writes nothing"))
+    }
+
+    fn commit(&mut self, _: &CommitRequest) -> Result<CommitOutcome, PortError> {
+        Err(PortError::new(ErrorKind::Bug, "a comparison writes nothing"))
+    }
+
+    fn commits_after(&self, _: Option<u64>) -> Result<Vec<LakeCommit>, PortError> {
+        Ok(Vec::new())
+    }
+
+    fn live_files(&self) -> Result<Vec<DataFile>, PortError> {
+        let file = |index: usize| DataFile {
+            path: index.to_string(),
+            partition_days: 0,
+            size: 0,
+            rows: self.0[index].num_rows() as u64,
+            stats: String::new(),
+        };
+        Ok((0..self.0.len()).map(file).collect())
+    }
+
+    fn read(
+        &self,
+        file: &DataFile,
+        columns: &[&str],
+    ) -> Result<Box<dyn Iterator<Item = Result<RecordBatch, PortError>> + Send>, PortError> {
+        let batch = &self.0[file.path.parse::<usize>().expect("ours")];
+        let wanted = columns.iter().map(|name| batch.schema().index_of(name).expect("a column of the table"));
+        let indices: Vec<usize> = if columns.is_empty() { (0..batch.num_columns()).collect() } else { wanted.collect() };
+        let read = batch.project(&indices).expect("indices of the batch");
+        Ok(Box::new(std::iter::once(Ok(read))))
+    }
+}
+
+pub(crate) fn column(name: &str, kind: ColumnType, required: bool) -> Column {
+    Column { name: name.to_owned(), kind, required, path: vec![name.to_owned()] }
+}
+
+/// A stream with these columns and checks; `event_id` and `ts` are declared already.
+pub(crate) fn stream(name: &str, columns: Vec<Column>, checks: &[(&str, &str)], watermark_delay_us: i64) -> StreamDef {
+    let mut all = vec![column("event_id", ColumnType::String, true)];
+    all.extend(columns);
+    all.push(column("ts", ColumnType::Timestamp(TimestampForm::Rfc3339), true));
+    let checks = checks.iter().map(|(name, sql)| Check { name: (*name).to_owned(), sql: (*sql).to_owned() });
+    StreamDef {
+        name: name.to_owned(),
+        topic: name.replace('_', "-"),
+        partitions: 4,
+        event_id: EventIdRule::Column("event_id".to_owned()),
+        event_time: EventTimeRule {
+            column: "ts".to_owned(),
+            watermark_delay_us,
+            future_tolerance_us: 600_000_000,
+            idle_after_us: i64::MAX,
+            not_before_us: 0,
+            not_after_us: i64::MAX,
+        },
+        columns: all,
+        checks: checks.collect(),
+        payload: PayloadLimits { bytes_max: 1 << 20, depth_max: 64, duplicate_keys: DuplicateKeys::Reject },
+    }
+}
+
+pub(crate) fn stocks_stream(watermark_delay_us: i64) -> StreamDef {
+    let columns = vec![
+        column("symbol", ColumnType::String, true),
+        column("price", ColumnType::Decimal { precision: 18, scale: 4 }, true),
+        column("volume", ColumnType::Long, false),
+    ];
+    stream("stock_ticks", columns, &[("positive_price", "price > 0"), ("traded", "volume >= 1")], watermark_delay_us)
+}
+
+pub(crate) fn usage_stream(watermark_delay_us: i64) -> StreamDef {
+    let columns = vec![
+        column("customer_id", ColumnType::String, true),
+        column("endpoint", ColumnType::String, false),
+        column("status", ColumnType::Int, true),
+        column("bytes", ColumnType::Long, true),
+        column("latency_ms", ColumnType::Double, false),
+    ];
+    stream("api_usage", columns, &[("sane_status", "status <= 999")], watermark_delay_us)
+}
+
+pub(crate) fn bench_stream(watermark_delay_us: i64) -> StreamDef {
+    let columns = vec![
+        column("type", ColumnType::String, true),
+        column("user_id", ColumnType::String, true),
+        column("country", ColumnType::String, true),
+        column("amount", ColumnType::Decimal { precision: 18, scale: 2 }, true),
+        column("product", ColumnType::String, false),
+        column("props", ColumnType::Struct(vec![("page".to_owned(), ColumnType::String)]), false),
+    ];
+    stream("events", columns, &[("amount_known", "amount > 0")], watermark_delay_us)
+}
+
+pub(crate) fn model(stream: &StreamDef, name: &str, window_us: i64) -> ModelDef {
+    ModelDef { name: name.to_owned(), from: stream.name.clone(), window_us, sql: String::new() }
+}

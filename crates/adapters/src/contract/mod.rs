@@ -1,4 +1,4 @@
 //! The suites that every adapter of a port must pass.
 
-mod lake;
+pub(crate) mod lake;
 mod log;

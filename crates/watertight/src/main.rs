@@ -4,6 +4,8 @@
 //! (see [`cli::Exit`]). Nothing here computes: commands read arguments, wire adapters to the pipeline, and print.
 
 mod cli;
+mod status;
+mod wiring;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

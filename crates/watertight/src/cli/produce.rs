@@ -1,5 +1,17 @@
 //! `watertight produce`: events into the log, your own or generated ones.
 
+use super::pipeline_file;
+use crate::wiring;
+use anyhow::Context as _;
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+use watertight_adapters::system::SystemClock;
+use watertight_produce::{
+    self as produce, Batching, GenerateOptions, GeneratorKind, InputFrom, InputOptions, ProduceRequest, Progress,
+    Shares, Source,
+};
 use super::{Exit, quantity};
 use std::path::PathBuf;
 
@@ -26,6 +38,9 @@ pub(crate) struct Args {
     /// What the input holds; by its name (.csv) unless given.
     #[arg(long, value_enum, value_name = "FORMAT", requires = "input", help_heading = "Your own events")]
     pub(crate) input_format: Option<InputFormat>,
+    /// The column whose text becomes the key, by which partitions are chosen; the event id's unless given.
+    #[arg(long, value_name = "COLUMN", conflicts_with = "generate", help_heading = "Your own events")]
+    pub(crate) key: Option<String>,
     /// Go on reading the file as it grows, until stopped.
     #[arg(long, requires = "input", help_heading = "Your own events")]
     pub(crate) follow: bool,
@@ -85,6 +100,8 @@ pub(crate) enum InputFormat {
     Json,
     /// Comma-separated values, the first line being the header.
     Csv,
+    /// A document with an array of objects, at its top or in one of its members; files named .json.
+    JsonArray,
 }
 
 /// What is generated.
@@ -109,5 +126,73 @@ pub(crate) enum Ids {
 }
 
 pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("produce is not wired in this build ({})", args.file.display())
+    let config = pipeline_file::load(&args.file)?;
+    let Some(stream) = config.streams.iter().find(|stream| stream.name == args.stream) else {
+        let names: Vec<&str> = config.streams.iter().map(|stream| stream.name.as_str()).collect();
+        anyhow::bail!("{} has no stream '{}'; it has {}", args.file.display(), args.stream, names.join(", "));
+    };
+    let log = wiring::open_log(&config)?;
+    let request = ProduceRequest {
+        stream: stream.clone(),
+        models: config.models.clone(),
+        source: source(args),
+        rate: args.rate,
+        producer: args.producer.clone(),
+        ledger: args.ledger.clone(),
+        truth: args.truth.clone(),
+        batching: Batching::default(),
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    wiring::on_signals(&stop).context("signals could not be caught")?;
+    let live = std::io::stderr().is_terminal();
+    let mut told = Instant::now();
+    let mut progress = |progress: Progress| {
+        if let Some(waiting) = &progress.waiting {
+            tracing::warn!(waiting, "the log does not take events; trying again");
+        }
+        if live && told.elapsed() >= Duration::from_millis(200) {
+            told = Instant::now();
+            let rate = progress.sent as f64 / progress.elapsed.as_secs_f64().max(0.001);
+            eprint!("\r{} events acknowledged, {rate:.0}/s ", progress.sent);
+        }
+    };
+    let summary = watertight_produce::run(request, log.as_ref(), &SystemClock, &stop, &mut progress)?;
+    if live {
+        eprint!("\r");
+    }
+    let recovered = match summary.recovered {
+        0 => String::new(),
+        count => format!(", {count} of an earlier run found in the log and entered in the ledger"),
+    };
+    eprintln!("{} events acknowledged{recovered}", summary.sent);
+    Ok(Exit::Fine)
+}
+
+fn source(args: &Args) -> Source {
+    if let Some(kind) = args.generate {
+        return Source::Generate(GenerateOptions {
+            kind: match kind {
+                Generator::Stocks => GeneratorKind::Stocks,
+                Generator::ApiUsage => GeneratorKind::ApiUsage,
+                Generator::Bench => GeneratorKind::Bench,
+            },
+            shares: Some(Shares { duplicates: args.duplicates, late: args.late, malformed: args.malformed }),
+            count: args.count,
+            seed: args.seed,
+            start_time_us: args.start_time,
+            uuid_ids: args.ids == Ids::Uuid,
+        });
+    }
+    let path = args.input.clone().unwrap_or_default();
+    let ends = |ending: &str| path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending));
+    let format = match args.input_format {
+        Some(InputFormat::Csv) => produce::InputFormat::Csv,
+        Some(InputFormat::Json) => produce::InputFormat::JsonLines,
+        Some(InputFormat::JsonArray) => produce::InputFormat::JsonArray,
+        None if ends("csv") => produce::InputFormat::Csv,
+        None if ends("json") && !args.follow => produce::InputFormat::JsonArray,
+        None => produce::InputFormat::JsonLines,
+    };
+    let from = if path.as_os_str() == "-" { InputFrom::Stdin } else { InputFrom::Path(path) };
+    Source::Input(InputOptions { from, format, follow: args.follow, speed: args.speed, key: args.key.clone(), array: None })
 }

@@ -1,5 +1,16 @@
 //! `watertight run`: the pipeline, until it is told to stop.
 
+use super::pipeline_file;
+use crate::status::HealthWriter;
+use crate::wiring;
+use anyhow::Context as _;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use watertight_adapters::ownership::{RunLock, pipeline_uuid};
+use watertight_adapters::segment_log::SegmentLog;
+use watertight_adapters::system::{SystemClock, SystemIds};
+use watertight_config::{LogConfig, PipelineConfig};
+use watertight_pipeline::runtime::{CommitBounds, Health, Parts, RunUntil, Setup, Stop, run};
 use super::{Exit, quantity};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +35,85 @@ pub(crate) struct Args {
     pub(crate) run_for: Option<Duration>,
 }
 
+/// How often retention of the log is applied.
+const RETENTION_EVERY: Duration = Duration::from_secs(10);
+/// How often commit times are left for `status`.
+const HEALTH_EVERY: Duration = Duration::from_secs(1);
+
 pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("run is not wired in this build ({})", args.file.display())
+    let config = pipeline_file::load(&args.file)?;
+    std::fs::create_dir_all(&config.lake).with_context(|| format!("could not make the lake {}", config.lake.display()))?;
+    let _lock = RunLock::take(&config.lake)?;
+    let pipeline = pipeline_uuid(&config.lake, &config.name, &SystemIds)?;
+    let log = wiring::open_segment_log(&config)?;
+    let parts = Parts {
+        log: log.clone(),
+        lake: wiring::open_lake(&config),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+    };
+    let setup = setup(&config, pipeline, args);
+    let stop = wiring::stop_on_signals().context("signals could not be caught")?;
+    let writer = Arc::new(HealthWriter::new(&config.state));
+    let on_change = Arc::clone(&writer);
+    let health = Health::new(Box::new(move |conditions| on_change.write(conditions, &BTreeMap::new())));
+    let ended = Stop::default();
+    let outcome = std::thread::scope(|scope| {
+        let (beside, seen) = (ended.clone(), health.clone());
+        let beside = std::thread::Builder::new().name("beside".to_owned()).spawn_scoped(scope, || {
+            keep_house(&config, &log, &writer, seen, &beside);
+        });
+        let outcome = run(&setup, &parts, &health, &stop);
+        ended.request();
+        drop(beside);
+        outcome
+    })?;
+    writer.write(&health.all(), &health.commit_times());
+    stop.request();
+    for failure in &outcome.failures {
+        let chain = anyhow::Error::msg(failure.to_string());
+        eprintln!("error: {chain:#}");
+    }
+    for (model, error) in &outcome.failed_models {
+        eprintln!("error: model {model} stopped: {error}; the rest went on, and it catches up from silver once fixed");
+    }
+    Ok(if outcome.failures.is_empty() && outcome.failed_models.is_empty() { Exit::Fine } else { Exit::Failed })
+}
+
+fn setup(config: &PipelineConfig, pipeline: String, args: &Args) -> Setup {
+    let count = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+    Setup {
+        pipeline,
+        streams: config.streams.clone(),
+        models: config.models.clone(),
+        bounds: CommitBounds {
+            interval: Duration::from_micros(config.commit.interval_us.unsigned_abs()),
+            rows_max: count(config.commit.max_rows),
+            bytes_max: count(config.commit.max_bytes),
+        },
+        until: RunUntil {
+            caught_up: args.until_caught_up,
+            close_windows: args.close_windows,
+            elapsed: args.run_for,
+        },
+        state_dir: config.state.clone(),
+    }
+}
+
+/// What goes on beside the pipeline: the log's retention, and readings for `status`.
+fn keep_house(config: &PipelineConfig, log: &SegmentLog, writer: &HealthWriter, health: Health, ended: &Stop) {
+    let LogConfig::Local { retention, .. } = &config.log;
+    let age = retention.age_us.map(|us| Duration::from_micros(us.unsigned_abs()));
+    let mut next_retention = std::time::Instant::now();
+    while !ended.wait(HEALTH_EVERY) {
+        writer.write(&health.all(), &health.commit_times());
+        if (age.is_some() || retention.bytes.is_some()) && std::time::Instant::now() >= next_retention {
+            next_retention += RETENTION_EVERY;
+            for stream in &config.streams {
+                if let Err(error) = log.apply_retention(&stream.topic, age, retention.bytes) {
+                    tracing::warn!(topic = stream.topic, error = error.chain(), "retention was not applied");
+                }
+            }
+        }
+    }
 }

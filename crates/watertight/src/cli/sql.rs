@@ -1,5 +1,8 @@
 //! `watertight sql`: queries over the tables, one or at a prompt.
 
+use super::pipeline_file;
+use crate::wiring;
+use watertight_query::{Repl, Session};
 use super::Exit;
 use std::path::PathBuf;
 
@@ -34,5 +37,23 @@ pub(crate) enum Format {
 }
 
 pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("sql is not wired in this build ({})", args.file.display())
+    let config = pipeline_file::load(&args.file)?;
+    let session = Session::new(wiring::open_lake(&config), &config.lake)?;
+    let format = match args.format {
+        Format::Table => watertight_query::Format::Table,
+        Format::Json => watertight_query::Format::Json,
+        Format::Csv => watertight_query::Format::Csv,
+    };
+    let mut out = std::io::stdout().lock();
+    match &args.query {
+        Some(query) => {
+            let rows = session.stream(query)?;
+            format.write(&rows.schema(), rows, &mut out)?;
+        }
+        None => {
+            let history = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".watertight_history"));
+            Repl::new(&session, format).run(history.as_deref(), &mut out)?;
+        }
+    }
+    Ok(Exit::Fine)
 }

@@ -1,5 +1,13 @@
 //! `watertight status`: where the pipeline stands, from the tables and the log, whether it runs or not.
 
+use super::{output, pipeline_file};
+use crate::status::{gather, render};
+use crate::wiring;
+use std::io::IsTerminal as _;
+use std::time::Duration;
+use watertight_adapters::ownership::RunLock;
+use watertight_adapters::system::SystemClock;
+use watertight_core::port::Clock as _;
 use super::Exit;
 use std::path::PathBuf;
 
@@ -27,6 +35,24 @@ pub(crate) enum Format {
     Json,
 }
 
+const EVERY: Duration = Duration::from_secs(1);
+
 pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("status is not wired in this build ({})", args.file.display())
+    let config = pipeline_file::load(&args.file)?;
+    let (log, lake) = (wiring::open_log(&config)?, wiring::open_lake(&config));
+    loop {
+        let status = gather(&config, log.as_ref(), lake.as_ref(), RunLock::holder(&config.lake))?;
+        let text = match args.format {
+            Format::Text => render(&status, SystemClock.now_us()),
+            Format::Json => format!("{}\n", serde_json::to_string(&status)?),
+        };
+        if args.watch && args.format == Format::Text && std::io::stdout().is_terminal() {
+            output::print("\x1b[2J\x1b[H")?;
+        }
+        output::print(&text)?;
+        if !args.watch {
+            return Ok(Exit::Fine);
+        }
+        std::thread::sleep(EVERY);
+    }
 }

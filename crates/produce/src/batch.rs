@@ -152,7 +152,9 @@ pub(crate) fn fill(
                 }
                 group.push(&drawn);
                 let full = group.entries.len() >= bounds.records_max || group.bytes.len() >= bounds.bytes_max;
-                if (full || (pace.is_paced() && opened.elapsed() >= bounds.linger)) && !hand_over(&mut group, bounds, out) {
+                if (full || (pace.is_paced() && opened.elapsed() >= bounds.linger))
+                    && !hand_over(&mut group, bounds, out)
+                {
                     return;
                 }
             }

@@ -234,7 +234,8 @@ impl LakeTable for FakeTable {
     ) -> Result<Box<dyn Iterator<Item = Result<RecordBatch, PortError>> + Send>, PortError> {
         let batch = &self.0[file.path.parse::<usize>().expect("ours")];
         let wanted = columns.iter().map(|name| batch.schema().index_of(name).expect("a column of the table"));
-        let indices: Vec<usize> = if columns.is_empty() { (0..batch.num_columns()).collect() } else { wanted.collect() };
+        let indices: Vec<usize> =
+            if columns.is_empty() { (0..batch.num_columns()).collect() } else { wanted.collect() };
         let read = batch.project(&indices).expect("indices of the batch");
         Ok(Box::new(std::iter::once(Ok(read))))
     }

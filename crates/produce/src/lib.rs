@@ -23,7 +23,9 @@ pub mod truth;
 
 pub use error::ProduceError;
 pub use generate::{GeneratorKind, PlanError, PlanSpec, Shares};
-pub use ledger::{Header as LedgerHeader, Line as LedgerLine, PRODUCER_HEADER, SEQUENCE_HEADER, SourceHeader, read as read_ledger};
+pub use ledger::{
+    Header as LedgerHeader, Line as LedgerLine, PRODUCER_HEADER, SEQUENCE_HEADER, SourceHeader, read as read_ledger,
+};
 pub use request::{
     Appends, Batching, GenerateOptions, InputFormat, InputFrom, InputOptions, ProduceRequest, ProduceSummary, Progress,
     Source,

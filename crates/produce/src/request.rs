@@ -108,12 +108,7 @@ pub struct Batching {
 impl Default for Batching {
     /// 2,000 records and 16 MiB: enough to make fsync cheap. 20 ms: events appear within 50 ms.
     fn default() -> Self {
-        Self {
-            records_max: 2_000,
-            bytes_max: 16 << 20,
-            linger: Duration::from_millis(20),
-            appends: Appends::Parallel,
-        }
+        Self { records_max: 2_000, bytes_max: 16 << 20, linger: Duration::from_millis(20), appends: Appends::Parallel }
     }
 }
 

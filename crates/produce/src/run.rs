@@ -45,7 +45,8 @@ pub fn run(
         let (opened, found, lines) = Ledger::open(path, &header)?;
         let differences = found.differences(&header);
         if !differences.is_empty() {
-            let what = format!("was begun with other options: {}; use those, or another ledger", differences.join("; "));
+            let what =
+                format!("was begun with other options: {}; use those, or another ledger", differences.join("; "));
             return Err(ProduceError::ledger(path, what));
         }
         header = found;
@@ -55,7 +56,9 @@ pub fn run(
     if let (Some(plan), Source::Generate(_)) = (&plan, &request.source)
         && plan.spec.start_time_us > clock.now_us() + request.stream.event_time.future_tolerance_us / 2
     {
-        return Err(ProduceError::Usage("the start time lies in the future; events would be beyond the tolerance".into()));
+        return Err(ProduceError::Usage(
+            "the start time lies in the future; events would be beyond the tolerance".into(),
+        ));
     }
     if let (Some(_), Some(plan)) = (&request.truth, &plan) {
         truth::check_knowable(plan)?;
@@ -192,10 +195,7 @@ fn resume_options(path: &std::path::Path, request: &ProduceRequest, wanted: &mut
 
 /// Finds what an earlier run appended without coming to ledger it. `id_of` tells the event id of a record by its
 /// number and payload.
-fn recover(
-    sender: &mut Sender<'_>,
-    id_of: &mut dyn FnMut(u64, Option<&[u8]>) -> String,
-) -> Result<(), ProduceError> {
+fn recover(sender: &mut Sender<'_>, id_of: &mut dyn FnMut(u64, Option<&[u8]>) -> String) -> Result<(), ProduceError> {
     let Some(ledger) = &mut sender.ledger else { return Ok(()) };
     let Target { log, topic, producer, .. } = sender.target;
     let acked = &mut sender.acked;

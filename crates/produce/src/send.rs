@@ -244,7 +244,8 @@ impl Target<'_> {
             }
             Marks::Payloads => {
                 // Append is all or nothing and dense: the whole share lies in one run, or nowhere.
-                let hash = |key: Option<&[u8]>, value: Option<&[u8]>| (key.map(<[u8]>::to_vec), value.map(<[u8]>::to_vec));
+                let hash =
+                    |key: Option<&[u8]>, value: Option<&[u8]>| (key.map(<[u8]>::to_vec), value.map(<[u8]>::to_vec));
                 let mut tail = Vec::new();
                 read_tail(self.log, self.topic, share.partition, share.next_offset, |found| {
                     tail.push((found.offset, hash(found.key, found.value)));

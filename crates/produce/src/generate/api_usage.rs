@@ -8,9 +8,18 @@ use super::text::{Object, push_integer};
 
 const CUSTOMERS: usize = 500;
 const ENDPOINTS: [(&str, &str); 12] = [
-    ("GET", "/v1/quotes"), ("GET", "/v1/quotes/history"), ("POST", "/v1/orders"), ("GET", "/v1/orders"),
-    ("DELETE", "/v1/orders/open"), ("GET", "/v1/accounts"), ("GET", "/v1/positions"), ("POST", "/v1/search"),
-    ("GET", "/v1/reports"), ("POST", "/v1/webhooks"), ("PUT", "/v1/settings"), ("GET", "/v1/health"),
+    ("GET", "/v1/quotes"),
+    ("GET", "/v1/quotes/history"),
+    ("POST", "/v1/orders"),
+    ("GET", "/v1/orders"),
+    ("DELETE", "/v1/orders/open"),
+    ("GET", "/v1/accounts"),
+    ("GET", "/v1/positions"),
+    ("POST", "/v1/search"),
+    ("GET", "/v1/reports"),
+    ("POST", "/v1/webhooks"),
+    ("PUT", "/v1/settings"),
+    ("GET", "/v1/health"),
 ];
 /// Status and its share in a thousand.
 const STATUSES: [(u16, u64); 9] =
@@ -42,7 +51,11 @@ impl Tables {
             total += share;
             total
         });
-        Self { statuses: statuses.collect(), customers: zipf_weights(CUSTOMERS), endpoints: zipf_weights(ENDPOINTS.len()) }
+        Self {
+            statuses: statuses.collect(),
+            customers: zipf_weights(CUSTOMERS),
+            endpoints: zipf_weights(ENDPOINTS.len()),
+        }
     }
 }
 

@@ -8,7 +8,17 @@ use super::fields::{FieldKind, FieldSpec};
 use super::text::{Object, push_integer};
 
 pub(crate) const TYPES: [&str; 12] = [
-    "page_view", "click", "search", "add_to_cart", "scroll", "checkout", "purchase", "login", "logout", "refund", "share",
+    "page_view",
+    "click",
+    "search",
+    "add_to_cart",
+    "scroll",
+    "checkout",
+    "purchase",
+    "login",
+    "logout",
+    "refund",
+    "share",
     "review",
 ];
 const COUNTRIES: [&str; 10] = ["US", "DE", "GB", "FR", "JP", "BR", "IN", "CA", "NL", "SE"];
@@ -91,7 +101,7 @@ impl Action {
         let unknown = draw.below(100) < 1;
         let lacks = (draw.below(100) < 5 && !tables.droppable.is_empty())
             .then(|| tables.droppable[draw.below(tables.droppable.len() as u64) as usize]);
-        let mut optional = |object: &mut Object<'_>, name: &str, value: &str| {
+        let optional = |object: &mut Object<'_>, name: &str, value: &str| {
             if lacks != Some(name) {
                 object.text(name, value.as_bytes());
             }
@@ -130,9 +140,11 @@ pub(crate) fn push_user(out: &mut Vec<u8>, user: u32) {
 }
 
 fn push_hex(out: &mut Vec<u8>, bits: u64) {
-    out.extend(bits.to_be_bytes().into_iter().flat_map(|byte| {
-        [b"0123456789abcdef"[usize::from(byte >> 4)], b"0123456789abcdef"[usize::from(byte & 15)]]
-    }));
+    out.extend(
+        bits.to_be_bytes().into_iter().flat_map(|byte| {
+            [b"0123456789abcdef"[usize::from(byte >> 4)], b"0123456789abcdef"[usize::from(byte & 15)]]
+        }),
+    );
 }
 
 /// A flat object of 40 to 200 bytes.

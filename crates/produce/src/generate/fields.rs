@@ -82,7 +82,10 @@ pub(crate) fn misfits(fields: &[FieldSpec], columns: &[Column]) -> Vec<String> {
         let name = &column.name;
         match field_of(fields, column) {
             Some(field) if !field.fits(&column.kind) => {
-                found.push(format!("column '{name}' is declared with a type that the generated '{}' is not of", field.name));
+                found.push(format!(
+                    "column '{name}' is declared with a type that the generated '{}' is not of",
+                    field.name
+                ));
             }
             None if column.required => {
                 found.push(format!("column '{name}' is required, but generated events do not have it"));
@@ -124,9 +127,9 @@ impl Understood {
             (Comparison::Less, &rest[1..])
         };
         let number = number.trim();
-        let bound = number.split_once('.').map_or(Some(number), |(whole, part)| {
-            part.bytes().all(|digit| digit == b'0').then_some(whole)
-        })?;
+        let bound = number
+            .split_once('.')
+            .map_or(Some(number), |(whole, part)| part.bytes().all(|digit| digit == b'0').then_some(whole))?;
         let bound = bound.parse().ok().filter(|bound: &i64| bound.abs() < 1_000_000_000)?;
         let plain = !column.is_empty() && column.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         plain.then(|| Self { name: check.name.clone(), column: column.to_owned(), comparison, bound })
@@ -183,7 +186,8 @@ impl Checks {
             let reasons = understood
                 .iter()
                 .filter(|(other, _)| {
-                    other.column == check.column && !other.passes(value * 10_i64.pow(u32::from(field.scale())), field.scale())
+                    other.column == check.column
+                        && !other.passes(value * 10_i64.pow(u32::from(field.scale())), field.scale())
                 })
                 .map(|(other, _)| format!("check:{}", other.name));
             read.plantable.push((field.name.to_owned(), value, reasons.collect()));

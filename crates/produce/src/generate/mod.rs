@@ -14,9 +14,9 @@ mod source;
 mod stocks;
 mod text;
 
-pub(crate) use plan::{Body, Event, Item, Plan, Role};
 pub(crate) use api_usage::push_customer;
 pub(crate) use bench::TYPES as BENCH_TYPES;
+pub(crate) use plan::{Body, Event, Item, Plan, Role};
 pub(crate) use source::Generated;
 pub(crate) use text::push_escaped;
 
@@ -140,3 +140,6 @@ pub struct PlanError {
     /// One sentence each.
     pub reasons: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -162,7 +162,9 @@ mod tests {
     #[test]
     fn each_timing_keeps_its_promise_against_everything_that_came_before() {
         for unique in [false, true] {
-            for (spacing_ns, delay_us) in [(50_000, 2_000_000), (1_000_000, 7_200_000_000), (2_000_000, 0), (999, 9_000)] {
+            for (spacing_ns, delay_us) in
+                [(50_000, 2_000_000), (1_000_000, 7_200_000_000), (2_000_000, 0), (999, 9_000)]
+            {
                 let schedule = Schedule::new(1_700_000_000_000_000, spacing_ns, delay_us, unique);
                 let mut largest = i64::MIN;
                 for index in 0..20_000 {

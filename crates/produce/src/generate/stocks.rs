@@ -12,10 +12,10 @@ use super::text::Object;
 pub(crate) const SYMBOLS: u64 = 60;
 
 const NAMES: [&str; 60] = [
-    "AAPL", "MSFT", "NVDA", "AMZN", "GOOG", "META", "TSLA", "AVGO", "ORCL", "AMD", "INTC", "CSCO", "ADBE", "CRM", "NFLX",
-    "QCOM", "TXN", "IBM", "MU", "UBER", "JPM", "BAC", "WFC", "GS", "MS", "C", "V", "MA", "AXP", "BLK", "XOM", "CVX", "COP",
-    "SLB", "JNJ", "PFE", "MRK", "ABBV", "LLY", "UNH", "WMT", "COST", "HD", "LOW", "TGT", "MCD", "SBUX", "NKE", "KO",
-    "PEP", "PG", "BA", "CAT", "DE", "GE", "HON", "LMT", "UPS", "T", "VZ",
+    "AAPL", "MSFT", "NVDA", "AMZN", "GOOG", "META", "TSLA", "AVGO", "ORCL", "AMD", "INTC", "CSCO", "ADBE", "CRM",
+    "NFLX", "QCOM", "TXN", "IBM", "MU", "UBER", "JPM", "BAC", "WFC", "GS", "MS", "C", "V", "MA", "AXP", "BLK", "XOM",
+    "CVX", "COP", "SLB", "JNJ", "PFE", "MRK", "ABBV", "LLY", "UNH", "WMT", "COST", "HD", "LOW", "TGT", "MCD", "SBUX",
+    "NKE", "KO", "PEP", "PG", "BA", "CAT", "DE", "GE", "HON", "LMT", "UPS", "T", "VZ",
 ];
 const EXCHANGES: [&str; 3] = ["XNAS", "XNYS", "ARCX"];
 
@@ -67,10 +67,10 @@ fn price(seed: u64, symbol: u64, step: u64) -> i64 {
     let base = 100_000 + Draw::new(seed, symbol, 0x52).below(4_900_000) as i64;
     let mut deviation_ppm = 0;
     // Strength in ppm of the level: the square root of the period, scaled so that all seven stay below 70 %.
-    for (shift, strength) in [(18, 350_000), (16, 175_000), (14, 87_000), (11, 31_000), (8, 11_000), (4, 2_700), (0, 700)] {
-        let at = |lattice: u64| {
-            Draw::new(seed, lattice, 0x1000 + symbol * 32 + shift).between(-strength, strength)
-        };
+    for (shift, strength) in
+        [(18, 350_000), (16, 175_000), (14, 87_000), (11, 31_000), (8, 11_000), (4, 2_700), (0, 700)]
+    {
+        let at = |lattice: u64| Draw::new(seed, lattice, 0x1000 + symbol * 32 + shift).between(-strength, strength);
         let lattice = step >> shift;
         let fraction = (step & ((1 << shift) - 1)) as i64;
         let (left, right) = (at(lattice), at(lattice + 1));

@@ -212,7 +212,8 @@ mod tests {
 
     #[test]
     fn times_agree_with_jiff_over_leap_days_and_before_the_epoch() {
-        for time_us in [0, -1_000, 951_782_399_999_000, 1_709_164_800_000_000, 4_102_444_799_123_000, 1_517_966_773_840_000]
+        for time_us in
+            [0, -1_000, 951_782_399_999_000, 1_709_164_800_000_000, 4_102_444_799_123_000, 1_517_966_773_840_000]
         {
             let text = written(|out| push_time(out, time_us, false));
             let read: jiff::Timestamp = text.parse().expect("RFC 3339");

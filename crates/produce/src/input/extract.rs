@@ -6,7 +6,7 @@ use crate::error::ProduceError;
 use crate::generate::Item;
 use serde_json::Value;
 use watertight_core::record::partition_for_key;
-use watertight_core::schema::{EventIdRule, StreamDef, TimestampForm, ColumnType};
+use watertight_core::schema::{ColumnType, EventIdRule, StreamDef, TimestampForm};
 
 /// Separates the texts of several columns in one key; does not occur in ordinary text.
 const SEPARATOR: u8 = 0x1f;
@@ -30,9 +30,9 @@ impl Extract {
     ) -> Result<Self, ProduceError> {
         let path = |name: &str| {
             let column = stream.columns.iter().find(|column| column.name == name);
-            column.map(|column| column.path.clone()).ok_or_else(|| {
-                ProduceError::Usage(format!("stream '{}' declares no column '{name}'", stream.name))
-            })
+            column
+                .map(|column| column.path.clone())
+                .ok_or_else(|| ProduceError::Usage(format!("stream '{}' declares no column '{name}'", stream.name)))
         };
         let id = match &stream.event_id {
             EventIdRule::Column(name) => vec![path(name)?],

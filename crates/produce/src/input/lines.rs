@@ -29,7 +29,12 @@ pub(crate) enum Next {
 }
 
 enum Origin {
-    File { path: PathBuf, file: Option<File>, inode: u64, follow: bool },
+    File {
+        path: PathBuf,
+        file: Option<File>,
+        inode: u64,
+        follow: bool,
+    },
     /// A thread reads, so that a stop need not wait for the other end of the pipe.
     Pipe(Receiver<std::io::Result<Vec<u8>>>),
 }
@@ -149,7 +154,8 @@ impl Lines {
         *file = File::open(path).ok();
         if let Some(file) = file {
             let metadata = file.metadata();
-            *inode = metadata.map_err(|error| ProduceError::input(&self.name, format!("cannot be read: {error}")))?.ino();
+            *inode =
+                metadata.map_err(|error| ProduceError::input(&self.name, format!("cannot be read: {error}")))?.ino();
         }
         Ok(())
     }

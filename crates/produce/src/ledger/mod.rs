@@ -161,7 +161,8 @@ fn scan(
     for number in 1.. {
         line.clear();
         let read = reader.read_line(&mut line);
-        let length = read.map_err(|error| ProduceError::ledger(path, format!("line {number} cannot be read: {error}")))?;
+        let length =
+            read.map_err(|error| ProduceError::ledger(path, format!("line {number} cannot be read: {error}")))?;
         let Some(text) = line.strip_suffix('\n') else { break };
         whole += length as u64;
         if header.is_none() {
@@ -177,7 +178,9 @@ fn scan(
         match Line::parse(text) {
             Some(parsed) => each(parsed),
             None => {
-                let what = format!("line {number} is damaged; restore the file, or begin a new ledger with another producer name");
+                let what = format!(
+                    "line {number} is damaged; restore the file, or begin a new ledger with another producer name"
+                );
                 return Err(ProduceError::ledger(path, what));
             }
         }
@@ -216,7 +219,10 @@ impl Ledger {
             }
         })?;
         if let Some(sequence) = doubled {
-            return Err(ProduceError::ledger(path, format!("holds sequence {sequence} twice; it was not written by one producer")));
+            return Err(ProduceError::ledger(
+                path,
+                format!("holds sequence {sequence} twice; it was not written by one producer"),
+            ));
         }
         file.set_len(length).map_err(|error| failed("a torn last line cannot be cut", &error))?;
         let with_positions = matches!(header.source, SourceHeader::Input { .. });
@@ -251,10 +257,8 @@ impl Ledger {
             return Ok(());
         }
         let Self { file, length, pending, .. } = self;
-        let written = file
-            .seek(SeekFrom::Start(*length))
-            .and_then(|_| file.write_all(pending))
-            .and_then(|()| file.sync_data());
+        let written =
+            file.seek(SeekFrom::Start(*length)).and_then(|_| file.write_all(pending)).and_then(|()| file.sync_data());
         written.map_err(|error| ProduceError::ledger(&self.path, format!("cannot be written: {error}")))?;
         self.length += self.pending.len() as u64;
         self.pending.clear();

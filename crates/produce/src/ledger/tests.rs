@@ -1,0 +1,80 @@
+use super::*;
+
+fn header(producer: &str) -> Header {
+    let source = SourceHeader::Input { name: "in".to_owned(), format: "csv".to_owned() };
+    Header::new(producer, "t", "i", vec![0, 3], source)
+}
+
+fn line(sequence: u64, id: &str) -> Line<'_> {
+    Line { sequence, id, partition: 1, offset: 3 + sequence as i64, position: Some((7, 10 * sequence)) }
+}
+
+#[test]
+fn a_torn_tail_is_cut_and_the_lines_before_it_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("new/ledger");
+    {
+        let (mut ledger, _, found) = Ledger::open(&path, &header("p")).expect("begins");
+        assert_eq!(found.count(), 0);
+        (0..3).for_each(|sequence| ledger.add(&line(sequence, "a\tb\n")));
+        ledger.sync().expect("writes");
+    }
+    let mut torn = std::fs::read(&path).expect("there");
+    let whole = torn.len();
+    torn.extend_from_slice(b"3\tid\t1\t");
+    std::fs::write(&path, &torn).expect("written");
+    let (mut ledger, _, found) = Ledger::open(&path, &header("p")).expect("opens");
+    assert_eq!((found.count(), found.frontier(), found.next_offset(1), found.next_offset(0)), (3, 3, Some(6), None));
+    assert_eq!(found.resume_position(), Some((3, (7, 20))));
+    assert_eq!(std::fs::metadata(&path).expect("there").len(), whole as u64);
+    ledger.add(&line(3, "x"));
+    ledger.sync().expect("writes");
+    ledger.sync().expect("nothing is written twice");
+    let mut ids = Vec::new();
+    read(&path, |line| ids.push((line.sequence, line.id.to_owned()))).expect("reads");
+    assert_eq!(ids.len(), 4);
+    assert_eq!(ids[0].1, "a\u{fffd}b\u{fffd}", "an id cannot break the format");
+}
+
+#[test]
+fn damage_in_the_middle_a_doubled_line_and_a_foreign_file_are_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger");
+    drop(Ledger::open(&path, &header("p")).expect("begins"));
+    let begun = std::fs::read_to_string(&path).expect("there");
+    let cases = [
+        (format!("{begun}0\ta\t0\t0\t-\nx\n1\ta\t0\t1\t-\n"), "line 3"),
+        (format!("{begun}0\ta\t0\t0\t-\n0\ta\t0\t1\t-\n"), "sequence 0 twice"),
+        ("hello\n".to_owned(), "header"),
+        (String::new(), "no header"),
+        (begun.replace("\"format\":1", "\"format\":9"), "format 9"),
+    ];
+    for (text, said) in cases {
+        std::fs::write(&path, text).expect("written");
+        let error = Ledger::open(&path, &header("p")).expect_err("refused").to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
+fn a_second_producer_is_told_that_the_ledger_is_taken() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger");
+    let first = Ledger::open(&path, &header("p")).expect("begins");
+    let error = Ledger::open(&path, &header("p")).expect_err("locked").to_string();
+    assert!(error.contains("another producer"), "{error}");
+    drop(first);
+    Ledger::open(&path, &header("p")).expect("free again");
+}
+
+#[test]
+fn the_frontier_stops_at_the_first_number_that_is_missing() {
+    let mut acked = Acked::default();
+    for sequence in [0, 1, 70, 2, 500] {
+        assert!(acked.add(sequence, 0, sequence as i64, Some((1, sequence))));
+    }
+    assert!(!acked.add(70, 0, 70, None));
+    assert_eq!((acked.frontier(), acked.end(), acked.count()), (3, 501, 5));
+    assert_eq!(acked.resume_position(), Some((3, (1, 2))));
+    assert!(acked.contains(70) && !acked.contains(3));
+}

@@ -19,7 +19,7 @@ mod gold;
 mod write;
 
 pub use compare::{CompareOptions, Comparison, GoldScope, compare};
-pub(crate) use expect::{Fate, Seen, simulate};
+pub(crate) use expect::{Fate, simulate};
 pub(crate) use write::write;
 
 use crate::error::ProduceError;
@@ -92,6 +92,3 @@ pub(crate) fn dead_letters_path(folder: &Path) -> std::path::PathBuf {
 pub(crate) fn gold_path(folder: &Path, model: &str) -> std::path::PathBuf {
     folder.join(format!("gold_{model}.jsonl"))
 }
-
-#[cfg(test)]
-mod tests;

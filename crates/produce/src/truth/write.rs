@@ -9,7 +9,7 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use watertight_core::schema::ModelDef;
 
 /// A silver row's line, until all copies of its event are known.
@@ -126,25 +126,24 @@ fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), ProduceE
     lines.finish()
 }
 
-struct Lines<'a> {
-    path: &'a Path,
+struct Lines {
+    path: PathBuf,
     out: BufWriter<File>,
 }
 
-impl<'a> Lines<'a> {
-    fn create(path: &'a (impl AsRef<Path> + ?Sized)) -> Result<Self, ProduceError> {
-        let path = path.as_ref();
+impl Lines {
+    fn create(path: &Path) -> Result<Self, ProduceError> {
         let file = File::create(path).map_err(|error| ProduceError::truth(path, error))?;
-        Ok(Self { path, out: BufWriter::with_capacity(1 << 20, file) })
+        Ok(Self { path: path.to_owned(), out: BufWriter::with_capacity(1 << 20, file) })
     }
 
     fn line(&mut self, text: &[u8]) -> Result<(), ProduceError> {
         let written = self.out.write_all(text).and_then(|()| self.out.write_all(b"\n"));
-        written.map_err(|error| ProduceError::truth(self.path, error))
+        written.map_err(|error| ProduceError::truth(&self.path, error))
     }
 
     fn finish(mut self) -> Result<(), ProduceError> {
         let flushed = self.out.flush().and_then(|()| self.out.get_ref().sync_all());
-        flushed.map_err(|error| ProduceError::truth(self.path, error))
+        flushed.map_err(|error| ProduceError::truth(&self.path, error))
     }
 }

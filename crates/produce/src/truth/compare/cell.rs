@@ -72,7 +72,9 @@ pub(super) fn bytes_at<'a>(batch: &'a RecordBatch, column: &str, row: usize) -> 
 
 /// The texts of a list; a null list is empty, a null item an empty text.
 pub(super) fn texts_at(batch: &RecordBatch, column: &str, row: usize) -> Vec<String> {
-    let Some(lists) = batch.column_by_name(column).and_then(|array| array.as_list_opt::<i32>()) else { return Vec::new() };
+    let Some(lists) = batch.column_by_name(column).and_then(|array| array.as_list_opt::<i32>()) else {
+        return Vec::new();
+    };
     if lists.is_null(row) {
         return Vec::new();
     }
@@ -121,7 +123,9 @@ fn time_us(array: &ArrayRef, row: usize) -> Option<i64> {
         return None;
     }
     match array.data_type() {
-        DataType::Timestamp(TimeUnit::Microsecond, _) => Some(array.as_primitive::<TimestampMicrosecondType>().value(row)),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            Some(array.as_primitive::<TimestampMicrosecondType>().value(row))
+        }
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
             Some(array.as_primitive::<TimestampMillisecondType>().value(row) * 1_000)
         }

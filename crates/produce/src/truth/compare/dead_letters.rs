@@ -19,12 +19,7 @@ struct Line {
     reasons: Vec<String>,
 }
 
-pub(super) fn check(
-    expected: &Expected,
-    lake: &dyn Lake,
-    stream: &str,
-    folder: &Path,
-) -> Result<Check, ProduceError> {
+pub(super) fn check(expected: &Expected, lake: &dyn Lake, stream: &str, folder: &Path) -> Result<Check, ProduceError> {
     let mut wanted: HashMap<Place, (u64, Vec<String>, bool)> = HashMap::new();
     each_line(&dead_letters_path(folder), |line: Line| {
         // The ledger knows better where the record lies.

@@ -137,8 +137,7 @@ impl Expected {
     /// Whether the record at this place may be the one that event `event` has won with.
     pub(super) fn may_win(&self, event: u64, partition: i32, offset: i64) -> bool {
         let Some(sequence) = self.at(partition, offset) else { return false };
-        sequence == event
-            || self.elsewhere.get(&event).is_some_and(|copies| copies.contains(&(partition, sequence)))
+        sequence == event || self.elsewhere.get(&event).is_some_and(|copies| copies.contains(&(partition, sequence)))
     }
 }
 
@@ -157,9 +156,9 @@ pub(super) fn each_line<T: serde::de::DeserializeOwned>(
 ) -> Result<(), ProduceError> {
     let file = File::open(path).map_err(|error| ProduceError::truth(path, format!("cannot be read: {error}")))?;
     for (number, line) in BufReader::with_capacity(1 << 20, file).lines().enumerate() {
-        let parsed = line.map_err(|error| error.to_string()).and_then(|line| {
-            serde_json::from_str(&line).map_err(|error| error.to_string())
-        });
+        let parsed = line
+            .map_err(|error| error.to_string())
+            .and_then(|line| serde_json::from_str(&line).map_err(|error| error.to_string()));
         each(parsed.map_err(|error| ProduceError::truth(path, format!("line {}: {error}", number + 1)))?);
     }
     Ok(())

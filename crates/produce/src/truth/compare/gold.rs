@@ -1,9 +1,9 @@
 //! Gold: each window and group once, with the right values; numbers exactly, floats to 1e-9 relative.
 
+use super::GoldScope;
 use super::cell::{Number, number_at, text_at, time_us_at};
 use super::expected::each_line;
 use super::report::Check;
-use super::GoldScope;
 use crate::error::ProduceError;
 use crate::truth::gold_path;
 use serde_json::{Map, Value};
@@ -21,12 +21,7 @@ struct Wanted {
 /// Columns that name a group in one of the standard models.
 const GROUPS: [&str; 3] = ["symbol", "customer_id", "type"];
 
-pub(super) fn check(
-    lake: &dyn Lake,
-    model: &ModelDef,
-    folder: &Path,
-    scope: GoldScope,
-) -> Result<Check, ProduceError> {
+pub(super) fn check(lake: &dyn Lake, model: &ModelDef, folder: &Path, scope: GoldScope) -> Result<Check, ProduceError> {
     let path = gold_path(folder, &model.name);
     let mut wanted: BTreeMap<(i64, String), Wanted> = BTreeMap::new();
     let mut group_column = GROUPS[0];
@@ -82,9 +77,9 @@ fn read(row: &Map<String, Value>, group_column: &str) -> Option<((i64, String), 
     let start = row.get("window_start_us")?.as_i64()?;
     let group = row.get(group_column)?.as_str()?.to_owned();
     let closed = row.get("closed")?.as_bool()?;
-    let others = row.iter().filter(|(name, _)| {
-        !["window_start", "window_start_us", "closed", group_column].contains(&name.as_str())
-    });
+    let others = row
+        .iter()
+        .filter(|(name, _)| !["window_start", "window_start_us", "closed", group_column].contains(&name.as_str()));
     let values = others.map(|(name, value)| Some((name.clone(), Number::parse(value.as_str()?)?)));
     let values = values.collect::<Option<Vec<_>>>()?;
     Some(((start, group), Wanted { closed, values, seen: false }))

@@ -86,4 +86,6 @@ fn each_batch(
 }
 
 #[cfg(test)]
+mod naive;
+#[cfg(test)]
 mod tests;

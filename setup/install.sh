@@ -48,8 +48,8 @@ rust() {
     wanted=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$here/rust-toolchain.toml")
     if ! command -v cargo >/dev/null && ! command -v rustup >/dev/null; then
         say "Rust $wanted is missing; Debian's own rustc is too old, so rustup is needed"
-        apt-cache show rustup >/dev/null 2>&1 ||
-            fail "install rustup (https://rustup.rs: its installer with --default-toolchain $wanted), then start again"
+        apt-cache madison rustup 2>/dev/null | grep -q rustup ||
+            fail "install rustup (https://rustup.rs: its installer with --default-toolchain $wanted, or apt-get install rustup on Debian 13), then start again"
         apt_install rustup
     fi
     if command -v rustup >/dev/null; then

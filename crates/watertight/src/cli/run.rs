@@ -59,20 +59,19 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
     let health = Health::new(Box::new(move |conditions| on_change.write(conditions, &BTreeMap::new())));
     let ended = Stop::default();
     let outcome = std::thread::scope(|scope| {
-        let (beside, seen) = (ended.clone(), health.clone());
-        let beside = std::thread::Builder::new().name("beside".to_owned()).spawn_scoped(scope, || {
-            keep_house(&config, &log, &writer, seen, &beside);
-        });
+        let house = || keep_house(&config, &log, &writer, &health, &ended);
+        let started = std::thread::Builder::new().name("house".to_owned()).spawn_scoped(scope, house);
+        if let Err(error) = &started {
+            tracing::warn!(%error, "retention and readings for status are off: no thread for them");
+        }
         let outcome = run(&setup, &parts, &health, &stop);
         ended.request();
-        drop(beside);
         outcome
     })?;
     writer.write(&health.all(), &health.commit_times());
     stop.request();
     for failure in &outcome.failures {
-        let chain = anyhow::Error::msg(failure.to_string());
-        eprintln!("error: {chain:#}");
+        eprintln!("error: {failure}");
     }
     for (model, error) in &outcome.failed_models {
         eprintln!("error: model {model} stopped: {error}; the rest went on, and it catches up from silver once fixed");
@@ -101,7 +100,7 @@ fn setup(config: &PipelineConfig, pipeline: String, args: &Args) -> Setup {
 }
 
 /// What goes on beside the pipeline: the log's retention, and readings for `status`.
-fn keep_house(config: &PipelineConfig, log: &SegmentLog, writer: &HealthWriter, health: Health, ended: &Stop) {
+fn keep_house(config: &PipelineConfig, log: &SegmentLog, writer: &HealthWriter, health: &Health, ended: &Stop) {
     let LogConfig::Local { retention, .. } = &config.log;
     let age = retention.age_us.map(|us| Duration::from_micros(us.unsigned_abs()));
     let mut next_retention = std::time::Instant::now();

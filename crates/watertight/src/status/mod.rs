@@ -4,6 +4,6 @@ mod gather;
 mod health_file;
 mod render;
 
-pub use gather::{ModelStatus, PartitionStatus, Status, StreamStatus, gather};
-pub use health_file::{HealthFile, HealthWriter};
-pub use render::render;
+pub(crate) use gather::{Status, gather};
+pub(crate) use health_file::HealthWriter;
+pub(crate) use render::{instant, render};

@@ -166,6 +166,9 @@ impl Partition {
         if undone && error.kind == ErrorKind::Retry {
             return error;
         }
+        if undone && target.opening.is_some() {
+            return in_doubt(error);
+        }
         let (base, len, next) = match &target.opening {
             Some(_) => (target.base, 0, target.first),
             None => (before.base, before.len, before.next),
@@ -181,11 +184,7 @@ impl Partition {
             tracing::error!(partition = self.name, error = failure.chain(), "cannot mark the segment as poisoned");
             state.unwritten = Some(poisoned);
         }
-        PortError::caused(
-            ErrorKind::Unknown,
-            format!("{}; whether the batch is on disk is not known, read the tail back", error.message),
-            error,
-        )
+        in_doubt(error)
     }
 
     /// Takes back a write that did not finish; true where it is known that nothing of it is left.
@@ -196,4 +195,9 @@ impl Partition {
         }
         written == 0 || disk.cut(&target.file, target.start).is_ok()
     }
+}
+
+fn in_doubt(error: PortError) -> PortError {
+    let message = format!("{}; whether the batch is on disk is not known, read the tail back", error.message);
+    PortError::caused(ErrorKind::Unknown, message, error)
 }

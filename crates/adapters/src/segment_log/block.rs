@@ -100,7 +100,8 @@ impl Header {
         };
         let bounded = header.stored_len as usize <= BLOCK_BYTES_MAX && header.raw_len as usize <= BLOCK_BYTES_MAX;
         let placed = header.tag == tag && header.position == position && header.first_offset >= 0;
-        let counted = header.opening == (header.count == 0) && header.first_offset.checked_add(header.count.into()).is_some();
+        let counted =
+            header.opening == (header.count == 0) && header.first_offset.checked_add(header.count.into()).is_some();
         (bounded && placed && counted).then_some(header)
     }
 

@@ -90,8 +90,14 @@ impl Cursor {
             }
             let step = self.step(mark, budget, out);
             out.to = self.position;
-            if matches!(step?, Step::Ended) {
-                break;
+            match step {
+                Ok(Step::Moved) => {}
+                Ok(Step::Ended) => break,
+                Err(error) => {
+                    // Retention may have removed what was just looked for: then that is what is said.
+                    self.check_position(&self.partition.mark()?)?;
+                    return Err(error);
+                }
             }
         }
         out.to = self.position;
@@ -230,7 +236,8 @@ impl Cursor {
             match partition.open_segment(base, Open::Read) {
                 Ok(file) => {
                     let end = partition.segment_end(base, mark)?;
-                    let stretch = Stretch { file: &file, tag: partition.tag, end: end.len, end_offset: end.next.max(base) };
+                    let stretch =
+                        Stretch { file: &file, tag: partition.tag, end: end.len, end_offset: end.next.max(base) };
                     let at = partition.place_of(base, &stretch, self.position);
                     let at = at.map_err(|e| partition.failed("look for an offset", e))?;
                     return Ok(Place { base, file, at });

@@ -79,7 +79,7 @@ mod scan;
 mod topic;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use options::{Codec, SegmentLogOptions};
 pub use retention::Retired;
@@ -95,9 +95,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use watertight_core::port::{
-    Append, Clock, ErrorKind, EventLog, Ids, LogReader, OffsetBounds, PortError, TopicInfo,
-};
+use watertight_core::port::{Append, Clock, ErrorKind, EventLog, Ids, LogReader, OffsetBounds, PortError, TopicInfo};
 use watertight_core::record::NewRecord;
 
 /// What all parts of an open log share.
@@ -225,7 +223,8 @@ impl SegmentLog {
         }
         let info = topic::read_topic(&self.inner.root, topic)?.ok_or_else(|| no_topic(topic))?;
         if !(0..info.partitions).contains(&number) {
-            let message = format!("topic {topic} has partitions 0..{}, not {number}; add partitions first", info.partitions);
+            let message =
+                format!("topic {topic} has partitions 0..{}, not {number}; add partitions first", info.partitions);
             return Err(PortError::new(ErrorKind::Stop, message));
         }
         if topics.get(topic).is_some_and(|open| open.info.incarnation != info.incarnation) {

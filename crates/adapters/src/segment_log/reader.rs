@@ -5,10 +5,11 @@
 
 use super::Inner;
 use super::cursor::Cursor;
-use super::disk::Wait;
+use super::disk::{Open, Wait};
 use super::mark::Mark;
 use super::partition::{Holding, Partition};
 use super::recover::Role;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use watertight_core::port::{ErrorKind, Fetched, LogReader, PortError};
@@ -133,12 +134,16 @@ impl Partition {
     /// work, and looks at each state of the files once.
     pub(super) fn settle_left_behind(&self) -> Result<(), PortError> {
         let mark = self.mark()?;
-        let failed = |e| self.failed("look at the last segment", e);
         let listed = self.list_segments()?;
         let Some(&last) = listed.last() else { return Ok(()) };
-        let size = self.open_segment(last, super::disk::Open::Read).and_then(|f| f.metadata()).map_err(failed)?.len();
-        let settled = mark.poisoned.is_some() || (last == mark.base && size <= mark.len);
-        if settled || !self.left_behind_is_new(last, size) {
+        let size = match self.open_segment(last, Open::Read).and_then(|file| file.metadata()) {
+            Ok(metadata) => metadata.len(),
+            // A writer removed what it had begun.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(self.failed("look at the last segment", error)),
+        };
+        let settled = last == mark.base && (size <= mark.len || mark.poisoned.is_some());
+        if last < mark.base || settled || !self.left_behind_is_new(last, size) {
             return Ok(());
         }
         if let Holding::Held(_held) = self.hold(Wait::Try)? {

@@ -82,7 +82,8 @@ impl Partition {
         let failed = |e| self.failed("recover the last segment", e);
         let file = self.open_segment(last, Open::Write).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
-        let from = if last == known.base { Found { len: known.len, next: known.next } } else { Found { len: 0, next: last } };
+        let from =
+            if last == known.base { Found { len: known.len, next: known.next } } else { Found { len: 0, next: last } };
         if size < from.len {
             tracing::error!(
                 partition = self.name,

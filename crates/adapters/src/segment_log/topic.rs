@@ -60,7 +60,9 @@ fn info(topic: &str, file: TopicFile) -> TopicInfo {
 fn read_file(root: &Path, topic: &str) -> Result<Option<TopicFile>, PortError> {
     let bytes = match fs::read(root.join(topic).join(TOPIC_FILE)) {
         Ok(bytes) => bytes,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(error) => return Err(PortError::io(format!("cannot read the file of topic {topic}"), error)),
     };
     let file: TopicFile = serde_json::from_slice(&bytes).map_err(|e| {

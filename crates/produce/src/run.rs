@@ -2,7 +2,7 @@
 
 use crate::batch::{Bounds, ItemSource, fill};
 use crate::error::ProduceError;
-use crate::generate::{Generated, Item, Plan, PlanSpec, default_spacing_ns};
+use crate::generate::{Generated, Item, Plan, PlanSpec, Shares, default_spacing_ns};
 use crate::input::{self, Pace};
 use crate::ledger::{Acked, Header, Ledger, Line, SourceHeader};
 use crate::request::{GenerateOptions, InputFormat, InputOptions, ProduceRequest, ProduceSummary, Progress, Source};
@@ -157,7 +157,10 @@ fn header_of(request: &ProduceRequest, topic: &TopicInfo, starts: Vec<i64>, now_
 fn spec_of(request: &ProduceRequest, options: &GenerateOptions, topic: &TopicInfo, now_us: i64) -> PlanSpec {
     let mut spec = PlanSpec::for_stream(&request.stream, options.kind, &request.producer);
     spec.seed = options.seed;
-    spec.shares = options.shares.unwrap_or(options.kind.default_shares());
+    // To a millionth, so that what the ledger keeps as text reads back as the same number.
+    let exact = |share: f64| (share * 1e6).round() / 1e6;
+    let Shares { duplicates, late, malformed } = options.shares.unwrap_or(options.kind.default_shares());
+    spec.shares = Shares { duplicates: exact(duplicates), late: exact(late), malformed: exact(malformed) };
     spec.uuid_ids = options.uuid_ids;
     spec.partitions = topic.partitions;
     spec.spacing_ns = match request.rate {

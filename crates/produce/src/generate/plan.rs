@@ -13,7 +13,7 @@ use super::text::{FieldFault, Object, push_integer, push_uuid};
 use super::{GeneratorKind, PlanError, PlanSpec, api_usage};
 use api_usage::Call;
 use watertight_core::record::partition_for_key;
-use watertight_core::schema::{ColumnType, EventIdRule, TimestampForm};
+use watertight_core::schema::{Column, ColumnType, EventIdRule, TimestampForm};
 
 const PARTS: u64 = 1_000_000;
 /// How far behind its original a duplicate comes, and for which share (of a thousand) of duplicates.
@@ -235,7 +235,12 @@ impl Plan {
 
     /// The time that a malformed item shows, where it is a whole JSON object with a valid time.
     pub(crate) fn malformed_time_us(&self, index: u64, kind: usize) -> Option<i64> {
-        matches!(self.malformed[kind].damage, Damage::Field(_)).then(|| self.time_us(index, Timing::Normal))
+        let shown = match &self.malformed[kind].damage {
+            Damage::Field(FieldFault::Omit(name)) => name != "ts",
+            Damage::Field(FieldFault::Replace(..)) => true,
+            _ => false,
+        };
+        shown.then(|| self.time_us(index, Timing::Normal))
     }
 
     /// Appends the id of event `sequence`.
@@ -384,20 +389,32 @@ fn malformed_kinds(spec: &PlanSpec, fields: &[FieldSpec], checks: &Checks) -> (V
         whole(Damage::Tombstone, 5, "tombstone"),
     ];
     let field = |fault, weight, reasons| (weight, Malformed { damage: Damage::Field(fault), reasons });
-    let plain = |name: &str| name != "event_id" && name != "ts";
-    for spec_field in fields.iter().filter(|field| plain(field.name)) {
-        let readers = || {
-            let read = |column: &&_| field_of(fields, column).is_some_and(|field| field.name == spec_field.name);
-            spec.columns.iter().filter(read)
-        };
-        if readers().any(|column| column.required) {
-            let reasons = readers().filter(|column| column.required).map(|c| format!("missing:{}", c.name)).collect();
-            kinds.push(field(FieldFault::Omit(spec_field.name.to_owned()), 10, reasons));
+    let omitted = |name: &str, reason: &str| field(FieldFault::Omit(name.to_owned()), 5, vec![reason.to_owned()]);
+    kinds.push(omitted("event_id", "missing_event_id"));
+    kinds.push(omitted("ts", "missing_event_time"));
+    for known in fields.iter().filter(|known| known.name != "event_id" && known.name != "ts") {
+        let reads = |column: &&Column| field_of(fields, column).is_some_and(|field| field.name == known.name);
+        let readers: Vec<&Column> = spec.columns.iter().filter(reads).collect();
+        let replaced = |json: &str| FieldFault::Replace(known.name.to_owned(), json.to_owned());
+        if readers.iter().any(|column| column.required) {
+            let reasons = readers.iter().filter(|column| column.required).map(|c| format!("missing:{}", c.name));
+            kinds.push(field(FieldFault::Omit(known.name.to_owned()), 10, reasons.collect()));
         }
-        if spec_field.is_number() && readers().next().is_some() {
-            let reasons = readers().map(|c| format!("type:{}", c.name)).collect();
-            let fault = FieldFault::Replace(spec_field.name.to_owned(), "\"n/a\"".to_owned());
-            kinds.push(field(fault, 10, reasons));
+        if known.is_number() && !readers.is_empty() {
+            let reasons = readers.iter().map(|column| format!("type:{}", column.name));
+            kinds.push(field(replaced("\"n/a\""), 10, reasons.collect()));
+        }
+        if let [column] = readers.as_slice() {
+            match &column.kind {
+                ColumnType::Int | ColumnType::Long => {
+                    kinds.push(field(replaced("99999999999999999999"), 5, vec![format!("range:{}", column.name)]));
+                }
+                ColumnType::Decimal { scale, .. } => {
+                    let json = format!("0.{:0width$}1", 0, width = usize::from(*scale));
+                    kinds.push(field(replaced(&json), 5, vec![format!("precision:{}", column.name)]));
+                }
+                _ => {}
+            }
         }
     }
     for (name, value, reasons) in &checks.plantable {

@@ -2,6 +2,7 @@ use super::*;
 use crate::fixtures::{NOW_US, bench_stream, stocks_stream, usage_stream};
 use std::collections::HashMap;
 use watertight_core::record::partition_for_key;
+use watertight_core::schema::ColumnType;
 
 fn plan(kind: GeneratorKind, seed: u64) -> Plan {
     let stream = match kind {
@@ -148,5 +149,3 @@ fn a_check_that_is_not_understood_leaves_the_truth_unknown() {
         assert_eq!(plan.unknown_checks.is_empty(), known, "{sql}");
     }
 }
-
-use watertight_core::schema::ColumnType;

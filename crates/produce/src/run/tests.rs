@@ -129,7 +129,7 @@ fn a_lost_answer_is_resolved_by_reading_back_with_and_without_a_ledger() {
     let with = FakeLog::with_faults(faults());
     with.state().failing_fetches = 2;
     let summary = start(request(generate(Some(200)), Some(&path)), &with).expect("runs");
-    assert!(summary.resolved > 10 && summary.retries > 20, "{summary:?}");
+    assert!(summary.resolved > 10 && summary.retries > 5, "{summary:?}");
     assert_exact(&with, Some(&path), &plan_in(&path), 200);
     let without = FakeLog::with_faults(faults());
     start(request(generate(Some(200)), None), &without).expect("runs");

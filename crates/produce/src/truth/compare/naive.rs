@@ -116,20 +116,29 @@ fn reasons(stream: &StreamDef, json: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for column in &stream.columns {
         let value = json.get(&column.path[0]).unwrap_or(&Value::Null);
-        let good = match column.kind {
-            _ if value.is_null() => {
-                if column.required {
-                    found.push(format!("missing:{}", column.name));
-                }
-                continue;
+        let flaw = match column.kind {
+            _ if value.is_null() => match column.name.as_str() {
+                "event_id" => Some("missing_event_id".to_owned()),
+                "ts" => Some("missing_event_time".to_owned()),
+                name => column.required.then(|| format!("missing:{name}")),
+            },
+            ColumnType::String | ColumnType::Timestamp(_) => {
+                (!value.is_string()).then(|| format!("type:{}", column.name))
             }
-            ColumnType::String | ColumnType::Timestamp(_) => value.is_string(),
-            ColumnType::Struct(_) => value.is_object(),
-            _ => value.is_number(),
+            ColumnType::Struct(_) => (!value.is_object()).then(|| format!("type:{}", column.name)),
+            _ if !value.is_number() => Some(format!("type:{}", column.name)),
+            ColumnType::Decimal { scale, .. } => {
+                let text = value.to_string();
+                let digits = text.split_once('.').map_or(0, |(_, digits)| digits.len());
+                (digits > usize::from(scale)).then(|| format!("precision:{}", column.name))
+            }
+            ColumnType::Int | ColumnType::Long => value.as_i64().is_none().then(|| format!("range:{}", column.name)),
+            _ => None,
         };
-        if !good {
-            found.push(format!("type:{}", column.name));
-        }
+        found.extend(flaw);
+    }
+    if !found.is_empty() {
+        return found;
     }
     for check in &stream.checks {
         let words: Vec<&str> = check.sql.split(' ').collect();

@@ -195,7 +195,8 @@ fn a_ledger_that_lacks_or_doubles_a_line_is_found() {
     assert_eq!(found.count("ledger", "lines missing"), 1);
     assert_eq!(found.count("bronze", "rows that the ledger does not know"), 1);
     assert_eq!(with(&[&lines[..], &lines[40..41]].concat()).count("ledger", "lines twice"), 1);
-    let other = lines[40].replace('\t', "\tx");
-    assert!(!with(&[&lines[..40], &[other.as_str()][..], &lines[41..]].concat().as_slice().to_vec()[..20]).is_exact());
+    let renamed = lines[40].replacen('\t', "\tx", 1);
+    let found = with(&[&lines[..40], &[renamed.as_str()], &lines[41..]].concat());
+    assert_eq!(found.count("ledger", "lines with another id"), 1);
     assert!(with(&lines).is_exact());
 }

@@ -1,0 +1,105 @@
+//! Errors of the shell: each says whether the statement, a table, or the place written to is at fault.
+
+use datafusion::error::DataFusionError;
+use watertight_core::port::PortError;
+
+/// Why a statement gave no rows.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// A table that is not there.
+    #[error("there is no table '{name}'; {}", known_tables(.known))]
+    NoSuchTable {
+        /// As the statement names it.
+        name: String,
+        /// The tables there are, as `silver.x`.
+        known: Vec<String>,
+    },
+    /// A statement that would change something.
+    #[error("{0} is refused: this shell only reads; tables are written by the pipeline")]
+    ReadOnly(String),
+    /// The statement cannot be parsed or planned.
+    #[error("{0}")]
+    Statement(String),
+    /// It failed while it ran.
+    #[error("the query failed: {0}")]
+    Run(String),
+    /// A table is there and cannot be opened.
+    #[error("table {name} cannot be read: {}", .source.chain())]
+    Table {
+        /// The table, as `silver.x`.
+        name: String,
+        /// What the lake said.
+        #[source]
+        source: PortError,
+    },
+    /// The output, the history or the terminal refused.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// The refusal; `BrokenPipe` means that the reader has gone.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+fn known_tables(known: &[String]) -> String {
+    if known.is_empty() {
+        "the lake has no tables yet, run the pipeline first".to_owned()
+    } else {
+        format!("there are: {}", known.join(", "))
+    }
+}
+
+/// What the lake said about a table, on its way through DataFusion.
+#[derive(Debug, thiserror::Error)]
+#[error("{name}: {source}")]
+pub(crate) struct TableUnreadable {
+    pub(crate) name: String,
+    #[source]
+    pub(crate) source: PortError,
+}
+
+impl QueryError {
+    pub(crate) fn io(what: &'static str, source: std::io::Error) -> Self {
+        Self::Io { what, source }
+    }
+
+    /// An error of planning.
+    pub(crate) fn planning(error: DataFusionError) -> Self {
+        unreadable(error).unwrap_or_else(|error| Self::Statement(message(&error)))
+    }
+
+    /// An error of running.
+    pub(crate) fn running(error: DataFusionError) -> Self {
+        unreadable(error).unwrap_or_else(|error| Self::Run(message(&error)))
+    }
+}
+
+/// Takes the lake's own error out of DataFusion's wrappings.
+fn unreadable(error: DataFusionError) -> Result<QueryError, DataFusionError> {
+    match error {
+        DataFusionError::External(inner) => match inner.downcast::<TableUnreadable>() {
+            Ok(table) => Ok(QueryError::Table { name: table.name, source: table.source }),
+            Err(inner) => Err(DataFusionError::External(inner)),
+        },
+        DataFusionError::Context(text, inner) => {
+            unreadable(*inner).map_err(|inner| DataFusionError::Context(text, Box::new(inner)))
+        }
+        DataFusionError::Diagnostic(text, inner) => {
+            unreadable(*inner).map_err(|inner| DataFusionError::Diagnostic(text, Box::new(inner)))
+        }
+        other => Err(other),
+    }
+}
+
+/// The message without DataFusion's prefixes, which name its own parts.
+fn message(error: &DataFusionError) -> String {
+    let text = error.find_root().strip_backtrace();
+    for prefix in ["Error during planning: ", "SQL error: ", "Schema error: ", "Execution error: "] {
+        if let Some(rest) = text.strip_prefix(prefix) {
+            return rest.trim_end().to_owned();
+        }
+    }
+    text.trim_end().to_owned()
+}

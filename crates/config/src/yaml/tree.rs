@@ -97,6 +97,8 @@ fn syntax(source: &str, error: &ScanError) -> Refusal {
     let line = source.lines().nth(error.marker().line().saturating_sub(1)).unwrap_or("");
     let suggestion = if line.contains("struct<") {
         Some("put the type in quotes: \"struct<a: int>\"".to_owned())
+    } else if line.contains("${") {
+        Some("inside { } and [ ], put a value with a variable in quotes: \"${VAR}\"".to_owned())
     } else if line.trim_start_matches([' ', '-']).starts_with('\t') {
         Some("indent with spaces, not tabs".to_owned())
     } else if line.matches(": ").count() > 1 && !line.contains('{') {

@@ -36,13 +36,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH", help_heading = "Your own events")]
     pub(crate) input: Option<PathBuf>,
     /// What the input holds; by its name (.csv) unless given.
-    #[arg(long, value_enum, value_name = "FORMAT", requires = "input", help_heading = "Your own events")]
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "generate", help_heading = "Your own events")]
     pub(crate) input_format: Option<InputFormat>,
     /// The column whose text becomes the key, by which partitions are chosen; the event id's unless given.
     #[arg(long, value_name = "COLUMN", conflicts_with = "generate", help_heading = "Your own events")]
     pub(crate) key: Option<String>,
     /// Go on reading the file as it grows, until stopped.
-    #[arg(long, requires = "input", help_heading = "Your own events")]
+    #[arg(long, conflicts_with = "generate", help_heading = "Your own events")]
     pub(crate) follow: bool,
     /// Pace events by their own time, this much faster than it passed: 60x is an hour in a minute.
     #[arg(long, value_name = "FACTOR", value_parser = quantity::speed, conflicts_with = "rate", help_heading = "Pace")]
@@ -55,32 +55,32 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_name = "KIND", help_heading = "Generated events")]
     pub(crate) generate: Option<Generator>,
     /// Stop after this many events; without it, generating goes on until stopped.
-    #[arg(long, value_name = "N", value_parser = quantity::count, help_heading = "Generated events")]
+    #[arg(long, value_name = "N", value_parser = quantity::count, conflicts_with = "input", help_heading = "Generated events")]
     pub(crate) count: Option<u64>,
     /// Share of events that are sent again, some of them to another partition: 5% or 0.05.
-    #[arg(long, value_name = "SHARE", value_parser = quantity::share, default_value = "0", requires = "generate", help_heading = "Generated events")]
+    #[arg(long, value_name = "SHARE", value_parser = quantity::share, default_value = "0", conflicts_with = "input", help_heading = "Generated events")]
     pub(crate) duplicates: f64,
     /// Share of events that come later than the stream's watermark allows.
-    #[arg(long, value_name = "SHARE", value_parser = quantity::share, default_value = "0", requires = "generate", help_heading = "Generated events")]
+    #[arg(long, value_name = "SHARE", value_parser = quantity::share, default_value = "0", conflicts_with = "input", help_heading = "Generated events")]
     pub(crate) late: f64,
     /// Share of events that are not what the stream declares.
-    #[arg(long, value_name = "SHARE", value_parser = quantity::share, default_value = "0", requires = "generate", help_heading = "Generated events")]
+    #[arg(long, value_name = "SHARE", value_parser = quantity::share, default_value = "0", conflicts_with = "input", help_heading = "Generated events")]
     pub(crate) malformed: f64,
     /// The same seed gives the same events.
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "generate", help_heading = "Generated events")]
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "input", help_heading = "Generated events")]
     pub(crate) seed: u64,
     /// Time of the first event, RFC 3339 or a date, in UTC; now unless given.
-    #[arg(long, value_name = "TIME", value_parser = quantity::instant_us, requires = "generate", help_heading = "Generated events")]
+    #[arg(long, value_name = "TIME", value_parser = quantity::instant_us, conflicts_with = "input", help_heading = "Generated events")]
     pub(crate) start_time: Option<i64>,
     /// How events are named: by producer and sequence number, or by UUID.
-    #[arg(long, value_enum, default_value_t, requires = "generate", help_heading = "Generated events")]
+    #[arg(long, value_enum, default_value_t, conflicts_with = "input", help_heading = "Generated events")]
     pub(crate) ids: Ids,
     /// Name of this producer, the first part of its events' ids. Two that run at once need two names.
     #[arg(
         long,
         value_name = "NAME",
         default_value = "producer",
-        requires = "generate",
+        conflicts_with = "input",
         help_heading = "Generated events"
     )]
     pub(crate) producer: String,
@@ -89,7 +89,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Proof")]
     pub(crate) ledger: Option<PathBuf>,
     /// Write what silver, dead letters and gold must hold into this folder, for `watertight compare`.
-    #[arg(long, value_name = "DIR", requires = "generate", help_heading = "Proof")]
+    #[arg(long, value_name = "DIR", conflicts_with = "input", help_heading = "Proof")]
     pub(crate) truth: Option<PathBuf>,
 }
 

@@ -14,6 +14,8 @@ fn a_wrong_command_line_ends_with_2_and_help_with_0() {
         &["produce", "-f", "x.yaml", "--stream", "s", "--generate", "stocks", "--late", "200%"],
         &["produce", "-f", "x.yaml", "--stream", "s", "--input", "-", "--truth", "t"],
         &["produce", "-f", "x.yaml", "--stream", "s", "--input", "-", "--rate", "1/s", "--speed", "2x"],
+        &["produce", "-f", "x.yaml", "--stream", "s", "--input", "-", "--seed", "7"],
+        &["produce", "-f", "x.yaml", "--stream", "s", "--generate", "bench", "--follow"],
         &["run", "-f", "x.yaml", "--close-windows"],
         &["run", "-f", "x.yaml", "--for", "30"],
         &["sql", "-f", "x.yaml", "--format", "xml"],

@@ -13,7 +13,7 @@ streams:
     event_id: id
     event_time: { column: ts, watermark: 2 hours }
     colums: { id: string }
-    columns: { id: string, ts: ${TIMESTAMP_TYPE_THAT_IS_NOT_SET} }
+    columns: { id: string, ts: \"${TIMESTAMP_TYPE_THAT_IS_NOT_SET}\" }
 ";
 
 #[test]

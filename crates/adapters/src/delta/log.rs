@@ -199,17 +199,16 @@ impl LogDir {
     }
 
     /// Takes an unreadable checkpoint out of readers' sight, bytes kept: it is a cache, and the entries it summed up
-    /// are there.
+    /// are there. The hint goes with it: the kernel fails where that names a checkpoint which is not there.
     pub(super) fn set_aside(&self, checkpoint: &CheckpointFiles) {
-        for path in &checkpoint.paths {
+        let hint = self.dir.join("_last_checkpoint");
+        for path in checkpoint.paths.iter().chain(hint.exists().then_some(&hint)) {
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             let aside = self.dir.join(format!(".damaged-{name}"));
             match fs::rename(path, &aside) {
-                Ok(()) => {
-                    tracing::warn!(table = %self.table, to = %aside.display(), "an unreadable checkpoint was set aside");
-                }
+                Ok(()) => tracing::warn!(to = %aside.display(), "an unreadable checkpoint was set aside"),
                 Err(error) => {
-                    tracing::warn!(table = %self.table, %error, "an unreadable checkpoint could not be set aside");
+                    tracing::warn!(file = %path.display(), %error, "an unreadable checkpoint could not be set aside");
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Barrier;
 use std::thread;
-use watertight_core::port::{CommitOutcome, ErrorKind, LakeTable};
+use watertight_core::port::{CommitOutcome, ErrorKind, LakeTable, TableSpec};
 
 fn actions(bench: &DeltaBench, version: u64) -> Vec<Value> {
     let text = fs::read_to_string(bench.entry(version)).unwrap();
@@ -163,4 +163,28 @@ fn two_writers_racing_commit_each_position_exactly_once() {
     assert_eq!(covered, (0..2 * PER_WRITER).map(|at| (at, 1)).collect());
     let ids = rows_of(table.as_ref(), &["id"]).num_rows();
     assert_eq!(ids, 2 * PER_WRITER as usize);
+}
+
+#[test]
+fn openers_racing_to_create_and_extend_a_table_all_get_the_same_one() {
+    let bench = DeltaBench::new();
+    let wider = |n: usize| {
+        let mut fields: Vec<_> = spec().columns.fields().iter().map(|field| field.as_ref().clone()).collect();
+        let added = arrow::datatypes::Field::new(format!("added{n}"), arrow::datatypes::DataType::Utf8, true);
+        fields.insert(0, added);
+        TableSpec { columns: std::sync::Arc::new(arrow::datatypes::Schema::new(fields)), ..spec() }
+    };
+    let barrier = Barrier::new(4);
+    let (bench, barrier, wider) = (&bench, &barrier, &wider);
+    thread::scope(|scope| {
+        let open = |n: usize| {
+            barrier.wait();
+            bench.lake().open(&wider(n)).map(|table| table.state().version)
+        };
+        let openers: Vec<_> = (0..4).map(|n| scope.spawn(move || open(n))).collect();
+        openers.into_iter().for_each(|opener| assert!(opener.join().unwrap().unwrap() <= 3));
+    });
+    let table = bench.lake().open(&wider(0)).unwrap();
+    // One made it with its own column, the other three each added theirs.
+    assert_eq!((table.columns().fields().len(), table.state().version), (7, 3));
 }

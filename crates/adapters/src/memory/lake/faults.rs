@@ -181,3 +181,46 @@ impl Script {
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::MemoryLake;
+    use super::*;
+    use crate::contract::lake::{request, some_rows, spec, step};
+    use std::thread;
+    use watertight_core::port::{CommitOutcome, Lake};
+
+    #[test]
+    fn a_fault_strikes_once_at_the_call_and_table_it_was_scripted_for() {
+        let lake = MemoryLake::default();
+        let mut table = lake.open(&spec()).unwrap();
+        lake.script(LakeFault::reject(LakeCall::Stage, ErrorKind::Retry).of("silver.ticks").after(1));
+        lake.script(LakeFault::reject(LakeCall::Stage, ErrorKind::Retry).of("gold.other"));
+        assert!(table.stage(3, &some_rows(0, 1, 3)).is_ok());
+        assert_eq!(table.stage(3, &some_rows(0, 1, 3)).unwrap_err().kind, ErrorKind::Retry);
+        assert!(table.stage(3, &some_rows(0, 1, 3)).is_ok());
+        assert_eq!(lake.faults_left(), 1);
+        for call in [LakeCall::Refresh, LakeCall::Commit, LakeCall::CommitsAfter, LakeCall::LiveFiles] {
+            lake.script(LakeFault::reject(call, ErrorKind::Retry));
+        }
+        assert!(table.refresh().is_err() && table.commits_after(None).is_err() && table.live_files().is_err());
+        assert!(table.commit(&request("a", vec![step(0, None, 1)], vec![])).is_err());
+        assert_eq!((table.refresh().unwrap().version, lake.faults_left()), (0, 1));
+    }
+
+    #[test]
+    fn a_commit_held_before_its_work_loses_to_whoever_went_on() {
+        let lake = MemoryLake::default();
+        let (mut held, mut other) = (lake.open(&spec()).unwrap(), lake.open(&spec()).unwrap());
+        let gate = Gate::default();
+        lake.script(LakeFault::hold(LakeCall::Commit, When::Before, gate.clone()));
+        thread::scope(|scope| {
+            let slow = scope.spawn(move || held.commit(&request("slow", vec![step(0, None, 1)], vec![])));
+            gate.wait_for_arrival();
+            let made = other.commit(&request("fast", vec![step(0, None, 1)], vec![]));
+            assert_eq!(made.unwrap(), CommitOutcome::Committed(1));
+            gate.open();
+            assert_eq!(slow.join().unwrap().unwrap_err().kind, ErrorKind::Fenced);
+        });
+    }
+}

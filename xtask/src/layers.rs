@@ -39,8 +39,7 @@ const LAYERS: &[Layer] = &[
         may_use: &[CORE, "watertight-decode", "watertight-state"],
         tests_may_use: &[ADAPTERS],
     },
-    // SQL over the tables finds their files through the lake adapter's reader.
-    Layer { package: "watertight-query", may_use: &[CORE, ADAPTERS], tests_may_use: &[] },
+    Layer { package: "watertight-query", may_use: &[CORE], tests_may_use: &[] },
     // The oracle of the tests: it may share names and records with the pipeline, never its logic.
     Layer { package: "watertight-produce", may_use: &[CORE], tests_may_use: &[ADAPTERS] },
     Layer {

@@ -394,3 +394,6 @@ impl LogReader for MemoryReader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ fn never_written(from: i64, to: i64) -> Vec<Gap> {
 fn a_reader_does_not_see_what_is_not_synced() {
     let (scratch, disk) = on_a_failing_disk();
     let other = scratch.open();
+    // Opening a partition for the first time waits for the lock, that is, for the sync that is held below.
+    assert_eq!(read(&other, 0).records.len(), 2);
     disk.set(|faults| faults.held = true);
     std::thread::scope(|scope| {
         let appended = scope.spawn(|| append(&scratch.log, &["b0"]));
@@ -134,4 +136,22 @@ fn a_write_that_cannot_be_taken_back_is_in_doubt() {
         assert_eq!(append(&scratch.log, &["c0"]), 4);
         assert_eq!(read(&scratch.open(), 2), Read { records: rows(4, &["c0"]), gaps: never_written(2, 4) });
     }
+}
+
+#[test]
+fn a_writer_that_panics_leaves_no_caller_waiting() {
+    let (scratch, disk) = on_a_failing_disk();
+    disk.set(|faults| (faults.held, faults.panics) = (true, true));
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..4).map(|_| scope.spawn(|| try_append(&scratch.log, &["b0"]))).collect();
+        std::thread::sleep(Duration::from_millis(50));
+        disk.set(|faults| faults.held = false);
+        let panicked = callers.into_iter().map(|caller| caller.join()).filter(Result::is_err).count();
+        assert_eq!(panicked, 1, "the one that wrote");
+    });
+    let before = read(&scratch.open(), 0);
+    assert!((5..=6).contains(&before.records.len()), "what was written and not answered may stay: {before:?}");
+    let next = scratch.log.bounds(TOPIC, 0).unwrap().next;
+    assert_eq!(append(&scratch.log, &["c0"]), next);
+    assert_eq!(read(&scratch.open(), 0).gaps, vec![]);
 }

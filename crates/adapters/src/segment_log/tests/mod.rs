@@ -186,6 +186,8 @@ pub(super) fn copy_dir(from: &Path, to: &Path) {
 pub(super) struct Faults {
     /// The next write stops after so many bytes, with this error number.
     pub(super) write: Option<(u64, i32)>,
+    /// The next sync panics.
+    pub(super) panics: bool,
     /// So many syncs fail.
     pub(super) syncs: usize,
     /// So many cuts fail.
@@ -226,13 +228,19 @@ impl Disk for FailingDisk {
         };
         let all = slices.concat();
         let part = &all[..all.len().min(bytes as usize)];
-        OsDisk.write(file, &[part], at)?;
+        if !part.is_empty() {
+            OsDisk.write(file, &[part], at)?;
+        }
         Err((part.len() as u64, io::Error::from_raw_os_error(number)))
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {
         self.set(|faults| faults.synced += 1);
         let mut faults = self.turned.wait_while(locked(&self.faults), |faults| faults.held).unwrap();
+        if std::mem::take(&mut faults.panics) {
+            drop(faults);
+            panic!("as the test asked for");
+        }
         if faults.syncs > 0 {
             faults.syncs -= 1;
             return Err(io::Error::from_raw_os_error(EIO));

@@ -31,8 +31,9 @@ pub struct Decoder {
     walk: Walk,
     row: Row,
     extra: String,
-    /// Per column and for `_extra`: bytes per row in the last batch.
-    widths: Vec<usize>,
+    /// Per column and for `_extra`: bytes of text per byte of records in the last batch, to begin the next one with room. A
+    /// share rather than a width per row: however records differ in size, no batch reserves much more than its own bytes.
+    shares: Vec<f64>,
 }
 
 /// What [`Decoder::decode`] made of the records.
@@ -74,7 +75,7 @@ impl Decoder {
             def.columns.iter().map(|column| Field::new(&column.name, column.kind.arrow(), true)).collect();
         fields.push(Field::new(EXTRA_COLUMN, DataType::Utf8, true));
         Ok(Self {
-            widths: vec![16; fields.len()],
+            shares: vec![0.0; fields.len()],
             schema: Arc::new(Schema::new(fields)),
             plan,
             walk: Walk::default(),
@@ -92,11 +93,12 @@ impl Decoder {
     /// Decodes `records` (at most [`DECODE_BYTES_MAX`] bytes in all).
     pub fn decode(&mut self, records: &Records) -> Decoded {
         let count = records.len();
-        let (extra_width, widths) = self.widths.split_last().expect("there is always a column for what is left over");
-        let mut builders: Vec<Builder> = std::iter::zip(&self.plan.columns, widths)
-            .map(|(column, width)| Builder::new(&column.kind, count, count * width))
+        let room = |share: &f64| (records.byte_len() as f64 * share) as usize;
+        let (extra_share, shares) = self.shares.split_last().expect("there is always a column for what is left over");
+        let mut builders: Vec<Builder> = std::iter::zip(&self.plan.columns, shares)
+            .map(|(column, share)| Builder::new(&column.kind, count, room(share)))
             .collect();
-        let mut extra = StringBuilder::with_capacity(count, count * extra_width);
+        let mut extra = StringBuilder::with_capacity(count, room(extra_share));
         let mut rows = Vec::with_capacity(count);
         let mut rejected = Vec::new();
         let mut event_time_us = Vec::with_capacity(count);
@@ -127,7 +129,7 @@ impl Decoder {
             }
             rows.push(row);
         }
-        let columns = self.finish(builders, extra, rows.len());
+        let columns = self.finish(builders, extra, records.byte_len());
         Decoded { columns, rows, event_time_us, rejected }
     }
 
@@ -204,11 +206,11 @@ impl Decoder {
         (time, reasons)
     }
 
-    fn finish(&mut self, builders: Vec<Builder>, mut extra: StringBuilder, rows: usize) -> RecordBatch {
+    fn finish(&mut self, builders: Vec<Builder>, mut extra: StringBuilder, record_bytes: usize) -> RecordBatch {
         let bytes = builders.iter().map(Builder::byte_len).chain([extra.values_slice().len()]);
-        for (width, bytes) in std::iter::zip(&mut self.widths, bytes) {
-            // A tenth more than the average of this batch, so that the next one seldom grows.
-            *width = bytes.div_ceil(rows.max(1)) * 11 / 10;
+        for (share, bytes) in std::iter::zip(&mut self.shares, bytes) {
+            // A tenth more than in this batch, so that the next one seldom grows.
+            *share = 1.1 * bytes as f64 / record_bytes.max(1) as f64;
         }
         let mut arrays: Vec<ArrayRef> = builders.into_iter().map(Builder::finish).collect();
         arrays.push(Arc::new(extra.finish()));

@@ -63,10 +63,8 @@ fn fraction(text: &[u8]) -> Result<(i64, &[u8]), Flaw> {
     if length == 0 {
         return Err(Flaw::Type);
     }
-    let mut us = 0;
-    for place in 0..6 {
-        us = us * 10 + if place < length { i64::from(digits[place] - b'0') } else { 0 };
-    }
+    let kept = digits[..length].iter().chain(&[b'0'; 6]).take(6);
+    let us = kept.fold(0, |us, digit| us * 10 + i64::from(digit - b'0'));
     Ok((us, &digits[length..]))
 }
 

@@ -41,8 +41,7 @@ fn cut(text: &[u8], scale: i64) -> Result<Cut, Flaw> {
     let kept = digits - fraction_digits + exponent + scale;
     let mut magnitude = 0_u128;
     let mut rest = Rest::Nothing;
-    let mut index = 0;
-    for byte in mantissa.iter().filter(|byte| **byte != b'.') {
+    for (index, byte) in std::iter::zip(0.., mantissa.iter().filter(|byte| **byte != b'.')) {
         let digit = u128::from(byte - b'0');
         if index < kept {
             magnitude = magnitude.checked_mul(10).and_then(|m| m.checked_add(digit)).ok_or(Flaw::Range)?;
@@ -50,7 +49,6 @@ fn cut(text: &[u8], scale: i64) -> Result<Cut, Flaw> {
             rest = Rest::Something;
             break;
         }
-        index += 1;
     }
     if magnitude != 0 && kept > digits {
         // 10^39 exceeds every u128.

@@ -39,8 +39,17 @@ fn a_byte_too_many_anywhere_is_never_read_over() {
         for byte in *b"{}[]" {
             let mut bytes = DOCUMENT.as_bytes().to_vec();
             bytes.insert(place, byte);
-            let kept = serde_json::from_slice::<serde_json::Value>(&bytes).is_ok();
-            assert_eq!(decode_bytes(&def, &bytes).row.is_ok(), kept, "{} at {place}", char::from(byte));
+            let json = serde_json::from_slice::<serde_json::Value>(&bytes).is_ok();
+            let expected = if json {
+                None
+            } else if std::str::from_utf8(&bytes).is_ok() {
+                Some("invalid_json")
+            } else {
+                Some("not_utf8")
+            };
+            let reasons = decode_bytes(&def, &bytes).row.err().unwrap_or_default();
+            let broken = reasons.iter().map(String::as_str).find(|code| ["invalid_json", "not_utf8"].contains(code));
+            assert_eq!(broken, expected, "{} at {place}", char::from(byte));
         }
     }
 }

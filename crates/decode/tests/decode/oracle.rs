@@ -7,6 +7,7 @@ mod tree;
 use crate::stream::{column, decode_all, decode_bytes, outcome, stream};
 use model::{Expected, expect};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use tree::Tree;
 use watertight_core::schema::{Column, ColumnType, DuplicateKeys, StreamDef, TimestampForm};
 

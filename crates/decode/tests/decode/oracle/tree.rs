@@ -154,6 +154,15 @@ impl<'de> Visitor<'de> for TreeVisitor {
         Ok(Tree::Boolean(value))
     }
 
+    // Integers of 64 bits are handed out as such, all others by their text; JSON has one spelling of an integer.
+    fn visit_u64<E>(self, value: u64) -> Result<Tree, E> {
+        Ok(Tree::Number(value.to_string()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Tree, E> {
+        Ok(Tree::Number(value.to_string()))
+    }
+
     fn visit_str<E>(self, value: &str) -> Result<Tree, E> {
         Ok(Tree::Text(value.to_owned()))
     }

@@ -33,6 +33,7 @@ pub struct Judged {
 pub struct Judge {
     decoder: Decoder,
     checks: Checks,
+    declared: usize,
     identity: Vec<usize>,
     hashed: bool,
     hasher: IdHasher,
@@ -58,7 +59,7 @@ impl Judge {
                 .ok_or_else(|| PortError::new(ErrorKind::Stop, format!("event_id names '{name}', which is no column")))
         };
         let identity = names.iter().map(index).collect::<Result<_, _>>()?;
-        Ok(Self { decoder, checks, identity, hashed, hasher })
+        Ok(Self { decoder, checks, declared: def.columns.len(), identity, hashed, hasher })
     }
 
     /// Judges records. Every record is in `rows` or in `rejected`, never in both.
@@ -68,7 +69,9 @@ impl Judge {
     pub fn judge(&mut self, records: &Records) -> Result<Judged, PortError> {
         let decoded = self.decoder.decode(records);
         let (mut columns, mut rows, mut rejected) = (decoded.columns, decoded.rows, decoded.rejected);
-        let failed = self.checks.evaluate(&columns).map_err(|e| bug(e.into()))?;
+        let declared: Vec<usize> = (0..self.declared).collect();
+        let checked = columns.project(&declared).map_err(|e| bug(e.into()))?;
+        let failed = self.checks.evaluate(&checked).map_err(|e| bug(e.into()))?;
         if !failed.is_empty() {
             let mut keep = vec![true; rows.len()];
             for failure in failed {

@@ -124,7 +124,7 @@ impl PlanSpec {
 /// Event time between two items where no rate is given: 1 ms, for the benchmark 50 µs, so that a million events
 /// span minutes.
 #[must_use]
-pub fn default_spacing_ns(kind: GeneratorKind) -> u64 {
+pub(crate) fn default_spacing_ns(kind: GeneratorKind) -> u64 {
     match kind {
         GeneratorKind::Stocks | GeneratorKind::ApiUsage => 1_000_000,
         GeneratorKind::Bench => 50_000,

@@ -19,14 +19,14 @@ fn a_torn_tail_is_cut_and_the_lines_before_it_stay() {
         (0..3).for_each(|sequence| ledger.add(&line(sequence, "a\tb\n")));
         ledger.sync().expect("writes");
     }
-    let mut torn = std::fs::read(&path).expect("there");
+    let mut torn = fs::read(&path).expect("there");
     let whole = torn.len();
     torn.extend_from_slice(b"3\tid\t1\t");
-    std::fs::write(&path, &torn).expect("written");
+    fs::write(&path, &torn).expect("written");
     let (mut ledger, _, found) = Ledger::open(&path, &header("p")).expect("opens");
     assert_eq!((found.count(), found.frontier(), found.next_offset(1), found.next_offset(0)), (3, 3, Some(6), None));
     assert_eq!(found.resume_position(), Some((3, (7, 20))));
-    assert_eq!(std::fs::metadata(&path).expect("there").len(), whole as u64);
+    assert_eq!(fs::metadata(&path).expect("there").len(), whole as u64);
     ledger.add(&line(3, "x"));
     ledger.sync().expect("writes");
     ledger.sync().expect("nothing is written twice");
@@ -41,7 +41,7 @@ fn damage_in_the_middle_a_doubled_line_and_a_foreign_file_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ledger");
     drop(Ledger::open(&path, &header("p")).expect("begins"));
-    let begun = std::fs::read_to_string(&path).expect("there");
+    let begun = fs::read_to_string(&path).expect("there");
     let cases = [
         (format!("{begun}0\ta\t0\t0\t-\nx\n1\ta\t0\t1\t-\n"), "line 3"),
         (format!("{begun}0\ta\t0\t0\t-\n0\ta\t0\t1\t-\n"), "sequence 0 twice"),
@@ -50,7 +50,7 @@ fn damage_in_the_middle_a_doubled_line_and_a_foreign_file_are_named() {
         (begun.replace("\"format\":1", "\"format\":9"), "format 9"),
     ];
     for (text, said) in cases {
-        std::fs::write(&path, text).expect("written");
+        fs::write(&path, text).expect("written");
         let error = Ledger::open(&path, &header("p")).expect_err("refused").to_string();
         assert!(error.contains(said), "{error}");
     }

@@ -16,7 +16,7 @@ const DAY_MAX: i32 = 2_932_896; // 9999-12-31
 /// [`Flaw::Type`] for another form, [`Flaw::Range`] for a day that doesn't exist.
 pub(crate) fn date(text: &[u8]) -> Result<i32, Flaw> {
     match text.first_chunk::<10>() {
-        Some(day) if text.len() == 10 => calendar_day(day),
+        Some(day) if text.len() == 10 => Day::read(day)?.number(),
         _ => Err(Flaw::Type),
     }
 }
@@ -42,17 +42,18 @@ pub(crate) fn rfc3339(text: &[u8]) -> Result<i64, Flaw> {
         return Err(Flaw::Type);
     };
     let [h1, h0, b':', m1, m0, b':', s1, s0] = *time else { return Err(Flaw::Type) };
+    let day = Day::read(day)?;
     let (hour, minute, second) = (pair(h1, h0)?, pair(m1, m0)?, pair(s1, s0)?);
     let (fraction_us, zone) = fraction(rest)?;
-    let offset_minutes = offset(zone)?;
-    let day = calendar_day(day)?;
+    let (sign, zone_hour, zone_minute) = offset(zone)?;
     if second == 60 {
         return Err(Flaw::Type);
     }
-    if hour > 23 || minute > 59 || second > 59 {
+    if hour > 23 || minute > 59 || second > 59 || zone_hour > 23 || zone_minute > 59 {
         return Err(Flaw::Range);
     }
-    let seconds = i64::from(day) * 86_400 + i64::from(hour * 3600 + minute * 60 + second) - offset_minutes * 60;
+    let seconds = i64::from(day.number()?) * 86_400 + i64::from(hour * 3600 + minute * 60 + second)
+        - sign * i64::from(zone_hour * 3600 + zone_minute * 60);
     in_years(seconds * 1_000_000 + fraction_us)
 }
 
@@ -68,18 +69,12 @@ fn fraction(text: &[u8]) -> Result<(i64, &[u8]), Flaw> {
     Ok((us, &digits[length..]))
 }
 
-/// The offset from UTC in minutes.
-fn offset(zone: &[u8]) -> Result<i64, Flaw> {
+/// The offset from UTC: its sign, hours and minutes.
+fn offset(zone: &[u8]) -> Result<(i64, u32, u32), Flaw> {
     match *zone {
-        [b'Z' | b'z'] => Ok(0),
-        [sign @ (b'+' | b'-'), h1, h0, b':', m1, m0] => {
-            let (hour, minute) = (pair(h1, h0)?, pair(m1, m0)?);
-            if hour > 23 || minute > 59 {
-                return Err(Flaw::Range);
-            }
-            let minutes = i64::from(hour * 60 + minute);
-            Ok(if sign == b'-' { -minutes } else { minutes })
-        }
+        [b'Z' | b'z'] => Ok((1, 0, 0)),
+        [b'+', h1, h0, b':', m1, m0] => Ok((1, pair(h1, h0)?, pair(m1, m0)?)),
+        [b'-', h1, h0, b':', m1, m0] => Ok((-1, pair(h1, h0)?, pair(m1, m0)?)),
         _ => Err(Flaw::Type),
     }
 }
@@ -89,24 +84,37 @@ fn pair(tens: u8, ones: u8) -> Result<u32, Flaw> {
     if tens > 9 || ones > 9 { Err(Flaw::Type) } else { Ok(u32::from(tens) * 10 + u32::from(ones)) }
 }
 
-fn calendar_day(text: &[u8; 10]) -> Result<i32, Flaw> {
-    let [y3, y2, y1, y0, b'-', m1, m0, b'-', d1, d0] = *text else { return Err(Flaw::Type) };
-    let year = pair(y3, y2)? * 100 + pair(y1, y0)?;
-    let (month, day) = (pair(m1, m0)?, pair(d1, d0)?);
-    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let month_days = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 => 28 + u32::from(leap),
-        _ => return Err(Flaw::Range),
-    };
-    if year == 0 || day == 0 || day > month_days {
-        return Err(Flaw::Range);
+/// Year, month and day as they are written.
+struct Day {
+    year: u32,
+    month: u32,
+    day: u32,
+}
+
+impl Day {
+    fn read(text: &[u8; 10]) -> Result<Self, Flaw> {
+        let [y3, y2, y1, y0, b'-', m1, m0, b'-', d1, d0] = *text else { return Err(Flaw::Type) };
+        Ok(Self { year: pair(y3, y2)? * 100 + pair(y1, y0)?, month: pair(m1, m0)?, day: pair(d1, d0)? })
     }
-    // Years are counted from March, so that a leap day ends its year; month lengths then follow (153 m + 2) / 5.
-    let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
-    Ok(days as i32 - 719_468)
+
+    /// Days since the epoch, if there is such a day.
+    fn number(&self) -> Result<i32, Flaw> {
+        let Self { year, month, day } = *self;
+        let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+        let month_days = match month {
+            1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+            4 | 6 | 9 | 11 => 30,
+            2 => 28 + u32::from(leap),
+            _ => return Err(Flaw::Range),
+        };
+        if year == 0 || day == 0 || day > month_days {
+            return Err(Flaw::Range);
+        }
+        // Years are counted from March, so that a leap day ends its year; month lengths then follow (153 m + 2) / 5.
+        let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
+        let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+        Ok(days as i32 - 719_468)
+    }
 }
 
 #[cfg(test)]
@@ -176,6 +184,8 @@ mod tests {
             "2023-11-14T22:13:20ZZ",
             "2023-11-14T22:13:20 Z",
             "2023-11-14_22:13:20Z",
+            "2023-1x-14T22:13:20+24:00",
+            "2023-02-30T22:13:60Z",
             "2023-11-14T2:13:20Z",
             "",
         ] {

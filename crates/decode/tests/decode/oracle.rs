@@ -123,24 +123,31 @@ fn suiting(kind: &ColumnType) -> BoxedStrategy<Tree> {
         ColumnType::List(item) => prop::collection::vec(suiting(item), 0..4).prop_map(Tree::List).boxed(),
         ColumnType::Struct(fields) => {
             let fields: Vec<_> = fields.iter().map(|(name, kind)| (Just(name.clone()), suiting(kind))).collect();
-            fields.prop_map(Tree::Object).boxed()
+            let unknown = prop::collection::vec(("(z|u|y)", value()), 0..2);
+            let members = (fields, unknown).prop_map(|(mut fields, unknown)| {
+                fields.extend(unknown);
+                fields
+            });
+            members.prop_map(Tree::Object).boxed()
         }
         _ => (0_i64..1000).prop_map(|n| Tree::Number(n.to_string())).boxed(),
     };
-    prop_oneof![12 => good, 1 => value(), 1 => Just(Tree::Null)].boxed()
+    prop_oneof![30 => good, 1 => value(), 1 => Just(Tree::Null)].boxed()
 }
 
 /// A document: most declared members, in any order, some unknown ones, some twice.
 fn document() -> impl Strategy<Value = Tree> {
     let def = definition(DuplicateKeys::Reject);
+    let way = ColumnType::Struct(vec![("y".to_owned(), ColumnType::String)]);
+    let paths = ColumnType::Struct(vec![("x".to_owned(), ColumnType::Long), ("q".to_owned(), way)]);
     let declared: Vec<BoxedStrategy<(String, Tree)>> = def
         .columns
         .iter()
         .filter(|column| column.path.len() == 1)
         .map(|column| (Just(column.path[0].clone()), suiting(&column.kind)).boxed())
-        .chain([(Just("p".to_owned()), value()).boxed()])
+        .chain([(Just("p".to_owned()), suiting(&paths)).boxed()])
         .collect();
-    let unknown = prop::collection::vec(("(z|u|p|o|id|größe|key)", value()), 0..3);
+    let unknown = prop::collection::vec((prop_oneof![6 => "(z|u|größe|key)", 1 => "(p|o|id)"], value()), 0..3);
     (declared, unknown, any::<u64>(), 0_u8..4).prop_map(|(mut members, unknown, order, kept)| {
         members.extend(unknown);
         let mut state = order | 1;

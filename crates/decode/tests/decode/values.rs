@@ -225,6 +225,8 @@ fn binary() {
             (r#""YQ""#, bytes(b"a")),
             (r#""YWI\u003d""#, bytes(b"ab")),
             (r#""YR==""#, Err("type")),
+            (r#""YQ=""#, Err("type")),
+            (r#""YQ===""#, Err("type")),
             (r#""Y""#, Err("type")),
             (r#""-_8""#, Err("type")),
             (r#""YQ== ""#, Err("type")),

@@ -325,15 +325,15 @@ fn rfc3339(text: &str) -> Result<Value, &'static str> {
     {
         return Err("type");
     }
+    if &clock[6..] == "60" {
+        return Err("type");
+    }
     if zone != "Z" && (&zone[1..3] > "23" || &zone[4..6] > "59") {
         return Err("range");
     }
     let civil: jiff::civil::Date = day.parse().map_err(|_| "range")?;
     if civil.year() == 0 {
         return Err("range");
-    }
-    if &clock[6..] == "60" {
-        return Err("type");
     }
     let digits = &digits[..digits.len().min(6)];
     let civil: jiff::civil::DateTime = format!("{day}T{clock}.{digits}").parse().map_err(|_| "range")?;

@@ -18,12 +18,13 @@ mod tests;
 pub use error::CheckError;
 
 use crate::sql::{Failure, Place, Planning, guarded, planning_message, session, unfit};
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{DFSchema, internal_err};
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::collect_columns;
 use std::sync::Arc;
 use watertight_core::schema::{Check, StreamDef};
 
@@ -157,6 +158,10 @@ fn plan(check: &Check, state: &SessionState, schema: &DFSchema) -> Result<Planne
             return Ok(Err(reasons));
         }
         let physical = state.create_physical_expr(expression, schema)?;
+        if let Some(error) = constants(&physical) {
+            let why = planning_message(&error);
+            return Ok(Err(vec![format!("a constant in it cannot be used, so that every row would fail: {why}")]));
+        }
         let kind = physical.data_type(schema.as_arrow())?;
         if kind != DataType::Boolean {
             return Ok(Err(vec![format!("it is {kind}, not true or false; compare it with something")]));
@@ -168,4 +173,16 @@ fn plan(check: &Check, state: &SessionState, schema: &DFSchema) -> Result<Planne
         Err(Failure::Error(error)) => Err(vec![planning_message(&error)]),
         Err(Failure::Panic) => Err(vec!["DataFusion panics over it; write it differently".to_owned()]),
     }
+}
+
+/// The error of the first constant part that can't be evaluated, such as the `'abc'` of `price > 'abc'`.
+fn constants(expression: &Arc<dyn PhysicalExpr>) -> Option<DataFusionError> {
+    let children = expression.children();
+    if let Some(error) = children.iter().find_map(|child| constants(child)) {
+        return Some(error);
+    }
+    let one_row = RecordBatchOptions::new().with_row_count(Some(1));
+    let nothing = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &one_row);
+    let constant = !children.is_empty() && collect_columns(expression).is_empty();
+    if constant { nothing.map_err(Into::into).and_then(|row| expression.evaluate(&row)).err() } else { None }
 }

@@ -83,7 +83,8 @@ pub(super) fn row_of_nulls(input: &Schema) -> Result<RecordBatch, DataFusionErro
                 Ok(Arc::new(TimestampMicrosecondArray::from(vec![0]).with_timezone("UTC")))
             }
             kind if field.is_nullable() => Ok(new_null_array(kind, 1)),
-            kind => ScalarValue::new_default(kind)?.to_array(),
+            // Names inside lists and structs are the schema's, not the default's.
+            kind => Ok(arrow::compute::cast(&ScalarValue::new_default(kind)?.to_array()?, kind)?),
         }
     };
     let columns = input.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;

@@ -16,6 +16,9 @@
 //! ORDER BY, best `_event_time, _kafka_partition, _kafka_offset`; partition and offset are appended where they are
 //! left out, so that equal times are no tie.
 //!
+//! Integers wrap around when they overflow, in a fold as in batch: that is DataFusion's arithmetic. A sum that may
+//! pass 2⁶³ is written `sum(cast(x AS decimal(38, 0)))`.
+//!
 //! # Memory
 //! Named in this module's constants: what is pending is bounded by rows, batches and bytes; all of a model's open
 //! windows by bytes, and beyond that the model stops with advice.

@@ -120,7 +120,6 @@ fn a_value_that_fails_stops_the_model_and_is_not_in_the_error() {
     for (expression, step, told) in [
         ("sum(cast(event_id AS double))", Step::Fold, "Cannot cast string '…' to value of Float64 type"),
         ("sum(1 / (qty - qty))", Step::Fold, "ivide by zero"),
-        ("sum(9223372036854775807 + abs(qty) + 1)", Step::Fold, "verflow"),
         ("cast(concat('x', count(*)) AS bigint)", Step::Close, "Cannot cast string '…'"),
     ] {
         let plan = plan(&format!("SELECT window_start, {expression} AS a FROM ticks GROUP BY window_start"));
@@ -131,7 +130,7 @@ fn a_value_that_fails_stops_the_model_and_is_not_in_the_error() {
         };
         let text = error.to_string();
         assert!(matches!(error, ModelError::Failed { step: found, .. } if found == step), "{expression}: {text}");
-        assert!(text.contains(told) && !text.contains("e-0") && !text.contains("92233"), "{text}");
+        assert!(text.contains(told) && !text.contains("e-0"), "{text}");
         assert!(state.is_broken());
         assert!(plan.batch(&[rows.clone()]).is_err());
     }

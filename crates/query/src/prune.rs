@@ -12,7 +12,7 @@ use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::physical_optimizer::pruning::PruningPredicate;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -61,10 +61,7 @@ fn verdicts(
     let filter = conjunction(filters.iter().cloned())?;
     let columns = DFSchema::try_from(Arc::clone(schema)).ok()?;
     let expression = state.create_physical_expr(filter, &columns).ok()?;
-    let predicate = PruningPredicate::try_new(expression, Arc::clone(schema)).ok()?;
-    if predicate.always_true() {
-        return None;
-    }
+    let predicate = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).build(expression)?;
     let parsed = files.iter().map(|(_, file)| (file, serde_json::from_str(&file.stats).unwrap_or(Value::Null)));
     predicate.prune(&FileBounds { schema: Arc::clone(schema), files: parsed.collect() }).ok()
 }

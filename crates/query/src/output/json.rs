@@ -119,9 +119,9 @@ fn push_map(out: &mut String, array: &ArrayRef, row: usize) {
         let mut key = String::new();
         push_value(&mut key, entries.column(0), entry);
         if key.starts_with('"') {
-            out.push_str(&key)
+            out.push_str(&key);
         } else {
-            push_text(out, &key)
+            push_text(out, &key);
         }
         out.push(':');
         push_value(out, entries.column(1), entry);

@@ -60,5 +60,5 @@ fn commands_list_tables_and_columns_and_leave() {
     let expected = "silver.x\nn    long\nat   string not null\nday  date not null\nerror: there is no table 'silver.y'";
     assert!(out.starts_with(expected), "{out}");
     assert!(out.contains("there is no command \\\\z"), "{out}");
-    assert!(!out.contains("int64(1)"), "it went on after \\q: {out}");
+    assert!(!out.contains("Int64(1)"), "it went on after \\q: {out}");
 }

@@ -104,7 +104,11 @@ fn every_flipped_byte_gives_an_older_version_or_a_rebuild_and_never_another_set(
                     std::fs::write(&path, &bad).unwrap();
                     match loaded(dir.path()) {
                         Ok(state) => {
-                            assert!(states[..3].contains(&state), "{} byte {at} ^ {flip:#x}: {state:?}", path.display());
+                            assert!(
+                                states[..3].contains(&state),
+                                "{} byte {at} ^ {flip:#x}: {state:?}",
+                                path.display()
+                            );
                         }
                         Err(reason) => assert!(!matches!(reason, Rebuild::Missing), "{reason}"),
                     }

@@ -4,6 +4,7 @@
 //! (see [`cli::Exit`]). Nothing here computes: commands read arguments, wire adapters to the pipeline, and print.
 
 mod cli;
+mod demo;
 mod status;
 mod wiring;
 

@@ -1,6 +1,7 @@
 //! The command line: one file per command, each with its arguments and its body.
 
 mod compare;
+mod demo;
 mod init;
 mod logging;
 mod output;
@@ -12,6 +13,8 @@ mod schema;
 mod sql;
 mod status;
 mod validate;
+
+pub(crate) use pipeline_file::load as load_pipeline_file;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -42,6 +45,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show the stock market pipeline: killed once, and the books balance.
+    Demo(demo::Args),
     /// Write an example pipeline that runs.
     Init(init::Args),
     /// Check a pipeline file, without touching anything else.
@@ -106,6 +111,7 @@ pub(crate) fn main() -> ExitCode {
 
 fn execute(command: Command) -> anyhow::Result<Exit> {
     match command {
+        Command::Demo(args) => demo::execute(&args),
         Command::Init(args) => init::execute(&args),
         Command::Validate(args) => validate::execute(&args),
         Command::Schema => schema::execute(),

@@ -7,7 +7,8 @@ use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-use watertight_adapters::system::SystemClock;
+use watertight_adapters::system::{SystemClock, SystemIds};
+use watertight_core::port::Ids as _;
 use watertight_produce::{
     self as produce, Batching, GenerateOptions, GeneratorKind, InputFrom, InputOptions, ProduceRequest, Progress,
     Shares, Source,
@@ -74,16 +75,11 @@ pub(crate) struct Args {
     pub(crate) start_time: Option<i64>,
     /// How events are named: by producer and sequence number, or by UUID.
     #[arg(long, value_enum, default_value_t, conflicts_with = "input", help_heading = "Generated events")]
-    pub(crate) ids: Ids,
-    /// Name of this producer, the first part of its events' ids. Two that run at once need two names.
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "producer",
-        conflicts_with = "input",
-        help_heading = "Generated events"
-    )]
-    pub(crate) producer: String,
+    pub(crate) ids: IdForm,
+    /// Name of this producer, the first part of its events' ids. Without it: 'producer' where a ledger continues the
+    /// sequence, and a fresh name for each run where none does.
+    #[arg(long, value_name = "NAME", conflicts_with = "input", help_heading = "Generated events")]
+    pub(crate) producer: Option<String>,
 
     /// Write the id of every event to this file once the log has acknowledged it, durably; a later run goes on from it.
     #[arg(long, value_name = "FILE", help_heading = "Proof")]
@@ -117,7 +113,7 @@ pub(crate) enum Generator {
 
 /// How generated events are named.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Ids {
+pub(crate) enum IdForm {
     /// `<producer>-<sequence>`.
     #[default]
     Sequence,
@@ -137,7 +133,7 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
         models: config.models.clone(),
         source: source(args),
         rate: args.rate,
-        producer: args.producer.clone(),
+        producer: producer_name(args),
         ledger: args.ledger.clone(),
         truth: args.truth.clone(),
         batching: Batching::default(),
@@ -168,6 +164,14 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
+fn producer_name(args: &Args) -> String {
+    match (&args.producer, &args.ledger) {
+        (Some(name), _) => name.clone(),
+        (None, Some(_)) => "producer".to_owned(),
+        (None, None) => format!("producer-{}", &SystemIds.fresh()[..8]),
+    }
+}
+
 fn source(args: &Args) -> Source {
     if let Some(kind) = args.generate {
         return Source::Generate(GenerateOptions {
@@ -180,7 +184,7 @@ fn source(args: &Args) -> Source {
             count: args.count,
             seed: args.seed,
             start_time_us: args.start_time,
-            uuid_ids: args.ids == Ids::Uuid,
+            uuid_ids: args.ids == IdForm::Uuid,
         });
     }
     let path = args.input.clone().unwrap_or_default();

@@ -9,80 +9,80 @@ use watertight_core::port::{EventLog, Lake, PortError};
 
 /// A pipeline's status.
 #[derive(Debug, Clone, Serialize)]
-pub struct Status {
+pub(crate) struct Status {
     /// Pipeline name.
-    pub pipeline: String,
+    pub(crate) pipeline: String,
     /// Who runs it now.
-    pub run_by: Option<String>,
+    pub(crate) run_by: Option<String>,
     /// Streams.
-    pub streams: Vec<StreamStatus>,
+    pub(crate) streams: Vec<StreamStatus>,
     /// Models.
-    pub models: Vec<ModelStatus>,
+    pub(crate) models: Vec<ModelStatus>,
 }
 
 /// A stream's status. Counts are since its tables began.
 #[derive(Debug, Clone, Serialize)]
-pub struct StreamStatus {
+pub(crate) struct StreamStatus {
     /// Stream name.
-    pub stream: String,
+    pub(crate) stream: String,
     /// Topic.
-    pub topic: String,
+    pub(crate) topic: String,
     /// Records in the log: the sum of next − earliest.
-    pub in_log: i64,
+    pub(crate) in_log: i64,
     /// Rows in bronze.
-    pub bronze: u64,
+    pub(crate) bronze: u64,
     /// Outcomes that silver's books hold.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// Rows among the dead letters.
-    pub dead_letter_rows: u64,
+    pub(crate) dead_letter_rows: u64,
     /// Records not yet in silver.
-    pub lag: i64,
+    pub(crate) lag: i64,
     /// The stream's watermark, microseconds.
-    pub watermark_us: Option<i64>,
+    pub(crate) watermark_us: Option<i64>,
     /// Time of silver's last commit, microseconds.
-    pub last_commit_us: Option<i64>,
+    pub(crate) last_commit_us: Option<i64>,
     /// Version of silver's last commit.
-    pub silver_version: Option<u64>,
+    pub(crate) silver_version: Option<u64>,
     /// By partition.
-    pub partitions: Vec<PartitionStatus>,
+    pub(crate) partitions: Vec<PartitionStatus>,
     /// What the process that runs, or last ran, says of it.
-    pub reading: Option<Reading>,
+    pub(crate) reading: Option<Reading>,
 }
 
 /// A partition's status.
 #[derive(Debug, Clone, Serialize)]
-pub struct PartitionStatus {
+pub(crate) struct PartitionStatus {
     /// Partition number.
-    pub partition: i32,
+    pub(crate) partition: i32,
     /// First offset the log keeps.
-    pub earliest: i64,
+    pub(crate) earliest: i64,
     /// The log's next offset.
-    pub next: i64,
+    pub(crate) next: i64,
     /// Bronze's position.
-    pub bronze: Option<i64>,
+    pub(crate) bronze: Option<i64>,
     /// Silver's position.
-    pub silver: Option<i64>,
+    pub(crate) silver: Option<i64>,
     /// Records not yet in silver.
-    pub lag: i64,
+    pub(crate) lag: i64,
     /// Its watermark, microseconds.
-    pub watermark_us: Option<i64>,
+    pub(crate) watermark_us: Option<i64>,
     /// Whether it is idle.
-    pub idle: bool,
+    pub(crate) idle: bool,
 }
 
 /// A model's status.
 #[derive(Debug, Clone, Serialize)]
-pub struct ModelStatus {
+pub(crate) struct ModelStatus {
     /// Model name.
-    pub model: String,
+    pub(crate) model: String,
     /// Rows in its table.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Windows up to here are written, microseconds.
-    pub closed_until_us: Option<i64>,
+    pub(crate) closed_until_us: Option<i64>,
     /// Time of its last commit, microseconds.
-    pub last_commit_us: Option<i64>,
+    pub(crate) last_commit_us: Option<i64>,
     /// What the process that runs, or last ran, says of it.
-    pub reading: Option<Reading>,
+    pub(crate) reading: Option<Reading>,
 }
 
 struct Table {
@@ -95,7 +95,7 @@ struct Table {
 ///
 /// # Errors
 /// When a table or the log cannot be read.
-pub fn gather(
+pub(crate) fn gather(
     config: &PipelineConfig,
     log: &dyn EventLog,
     lake: &dyn Lake,

@@ -12,30 +12,30 @@ use watertight_pipeline::runtime::{Condition, Part};
 /// The file's content.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct HealthFile {
+pub(crate) struct HealthFile {
     /// Process that wrote it.
-    pub process: u32,
+    pub(crate) process: u32,
     /// Streams by name.
-    pub streams: BTreeMap<String, Reading>,
+    pub(crate) streams: BTreeMap<String, Reading>,
     /// Models by name.
-    pub models: BTreeMap<String, Reading>,
+    pub(crate) models: BTreeMap<String, Reading>,
 }
 
 /// One part's reading.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// How it is.
     #[serde(flatten)]
-    pub condition: Condition,
+    pub(crate) condition: Condition,
     /// How long its last epoch took, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit_ms: Option<f64>,
+    pub(crate) commit_ms: Option<f64>,
 }
 
 impl HealthFile {
     /// Reads the file; what cannot be read counts as nothing known.
     #[must_use]
-    pub fn read(state_dir: &Path) -> Self {
+    pub(crate) fn read(state_dir: &Path) -> Self {
         let text = std::fs::read_to_string(path(state_dir)).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
     }
@@ -47,7 +47,7 @@ fn path(state_dir: &Path) -> PathBuf {
 
 /// Writes the file as conditions change.
 #[derive(Debug)]
-pub struct HealthWriter {
+pub(crate) struct HealthWriter {
     state_dir: PathBuf,
     turn: Mutex<()>,
 }
@@ -55,12 +55,12 @@ pub struct HealthWriter {
 impl HealthWriter {
     /// A writer into the state folder.
     #[must_use]
-    pub fn new(state_dir: &Path) -> Self {
+    pub(crate) fn new(state_dir: &Path) -> Self {
         Self { state_dir: state_dir.to_owned(), turn: Mutex::new(()) }
     }
 
     /// Replaces the file. A failure is not worth stopping for: the next change tries again.
-    pub fn write(
+    pub(crate) fn write(
         &self,
         conditions: &BTreeMap<Part, Condition>,
         commit_times: &BTreeMap<Part, std::time::Duration>,

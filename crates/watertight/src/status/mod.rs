@@ -6,4 +6,4 @@ mod render;
 
 pub(crate) use gather::{Status, gather};
 pub(crate) use health_file::HealthWriter;
-pub(crate) use render::{instant, render};
+pub(crate) use render::render;

@@ -7,7 +7,7 @@ use watertight_pipeline::runtime::Condition;
 
 /// A status as lines of text; `now_us` turns commit times into ages.
 #[must_use]
-pub fn render(status: &Status, now_us: i64) -> String {
+pub(crate) fn render(status: &Status, now_us: i64) -> String {
     let mut text = String::new();
     let by = status.run_by.as_deref().map_or("not running".to_owned(), |by| format!("run by {by}"));
     let _infallible = writeln!(text, "pipeline {} ({by})", status.pipeline);
@@ -76,7 +76,7 @@ fn condition(reading: Option<&Reading>) -> String {
 
 /// An instant in RFC 3339, to the second below which nobody reads a table.
 #[must_use]
-pub fn instant(us: i64) -> String {
+fn instant(us: i64) -> String {
     jiff::Timestamp::from_microsecond(us).map_or_else(|_| format!("{us} us"), |time| format!("{time:.3}"))
 }
 

@@ -2,8 +2,10 @@
 
 mod arguments;
 mod init;
+mod kills;
 mod schema;
 mod validate;
+mod whole_path;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -25,6 +27,29 @@ fn watertight(dir: &Path, arguments: &[&str]) -> Answer {
         .expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("output is UTF-8");
     Answer { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// As [`watertight`], with something on standard input.
+fn watertight_with_input(dir: &Path, arguments: &[&str], input: &str) -> Answer {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_watertight"))
+        .args(arguments)
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    std::io::Write::write_all(&mut child.stdin.take().expect("piped"), input.as_bytes()).expect("it reads its input");
+    let output = child.wait_with_output().expect("it ends");
+    let text = |bytes| String::from_utf8(bytes).expect("output is UTF-8");
+    Answer { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// Runs the program; it must end with 0.
+fn fine(dir: &Path, arguments: &[&str]) -> String {
+    let answer = watertight(dir, arguments);
+    assert_eq!(answer.code, Some(0), "{arguments:?}: {}{}", answer.out, answer.err);
+    answer.out
 }
 
 fn scratch() -> tempfile::TempDir {

@@ -4,7 +4,7 @@ SELECT
     window_end,
     customer_id,
     count(*) AS requests,
-    count(*) FILTER (WHERE status >= 400) AS errors,
+    count(*) FILTER (WHERE status >= 500) AS errors,
     sum(bytes) AS bytes,
     median(latency_ms) AS median_latency_ms
 FROM api_usage

@@ -101,10 +101,8 @@ mod tests {
 
     #[test]
     fn offsets_without_a_record_are_counted_within_the_asked_range_only() {
-        let gaps = vec![
-            Gap { from: 2, to: 5, cause: GapCause::NoRecord },
-            Gap { from: 7, to: 9, cause: GapCause::Damaged },
-        ];
+        let gaps =
+            vec![Gap { from: 2, to: 5, cause: GapCause::NoRecord }, Gap { from: 7, to: 9, cause: GapCause::Damaged }];
         let chunk = Chunk::new("i".into(), 0, (0, 10), Records::default(), gaps, 0);
         assert_eq!(chunk.without_record(0, 10), (3, 2));
         assert_eq!(chunk.without_record(3, 8), (2, 1));

@@ -7,4 +7,3 @@ pub mod engine;
 mod stage;
 
 pub use stage::{GoldStage, model_table_schema};
-

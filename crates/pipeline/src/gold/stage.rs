@@ -125,13 +125,15 @@ impl GoldStage {
     }
 
     fn stage(&mut self, closed: &RecordBatch, committer: &Committer<'_>) -> Result<Vec<DataFile>, CommitFailure> {
-        let days = self.rows(closed).map_err(|e| PortError::caused(ErrorKind::Bug, "gold rows could not be built", e))?;
+        let days =
+            self.rows(closed).map_err(|e| PortError::caused(ErrorKind::Bug, "gold rows could not be built", e))?;
         let table = &mut self.table;
         days.iter().map(|(day, rows)| committer.retry("stage gold", || table.stage(*day, rows))).collect()
     }
 
     fn rows(&self, closed: &RecordBatch) -> Result<Vec<DayRows>, arrow::error::ArrowError> {
-        let starts = closed.column_by_name("window_start").map(|c| c.as_primitive::<TimestampMicrosecondType>().clone());
+        let starts =
+            closed.column_by_name("window_start").map(|c| c.as_primitive::<TimestampMicrosecondType>().clone());
         let days: Vec<i32> = starts.iter().flat_map(|s| s.values().iter().map(|start| utc_day(*start))).collect();
         let rows = closed.num_rows();
         let columns = self.table.columns();
@@ -140,10 +142,9 @@ impl GoldStage {
                 "_computed_by" => Arc::new(StringArray::from_iter_values(std::iter::repeat_n("stream", rows))),
                 "_model_version" => Arc::new(Int32Array::from_value(self.identity.definition, rows)),
                 "_window_date" => Arc::new(Date32Array::from(days.clone())),
-                name => closed.column_by_name(name).map_or_else(
-                    || arrow::array::new_null_array(field.data_type(), rows),
-                    Arc::clone,
-                ),
+                name => closed
+                    .column_by_name(name)
+                    .map_or_else(|| arrow::array::new_null_array(field.data_type(), rows), Arc::clone),
             }
         };
         let all = RecordBatch::try_new(columns.clone(), columns.fields().iter().map(column).collect())?;

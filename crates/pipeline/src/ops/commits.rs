@@ -157,7 +157,8 @@ fn batch(schema: &Arc<Schema>, rows: &[Row], now_us: i64) -> Result<RecordBatch,
     fn entry(row: &Row) -> Option<&Entry> {
         row.entry.as_ref()
     }
-    let text = |of: &dyn Fn(&Row) -> Option<String>| -> ArrayRef { Arc::new(StringArray::from_iter(rows.iter().map(of))) };
+    let text =
+        |of: &dyn Fn(&Row) -> Option<String>| -> ArrayRef { Arc::new(StringArray::from_iter(rows.iter().map(of))) };
     let long = |of: &dyn Fn(&Row) -> Option<i64>| -> ArrayRef { Arc::new(Int64Array::from_iter(rows.iter().map(of))) };
     let int = |of: &dyn Fn(&Row) -> Option<i32>| -> ArrayRef { Arc::new(Int32Array::from_iter(rows.iter().map(of))) };
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);

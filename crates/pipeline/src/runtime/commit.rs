@@ -56,11 +56,7 @@ impl Committer<'_> {
     ///
     /// # Errors
     /// `Stopped`, or an error whose kind is neither `Retry` nor `Unknown`.
-    pub fn retry<T>(
-        &self,
-        what: &str,
-        mut action: impl FnMut() -> Result<T, PortError>,
-    ) -> Result<T, CommitFailure> {
+    pub fn retry<T>(&self, what: &str, mut action: impl FnMut() -> Result<T, PortError>) -> Result<T, CommitFailure> {
         let mut pause = BACKOFF_FIRST;
         loop {
             let error = match action() {

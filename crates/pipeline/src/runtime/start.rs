@@ -15,7 +15,9 @@ use arrow::datatypes::SchemaRef;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use watertight_core::port::{Clock, DataFile, ErrorKind, EventLog, Ids, Lake, LakeTable, PortError, TableSpec, TopicInfo};
+use watertight_core::port::{
+    Clock, DataFile, ErrorKind, EventLog, Ids, Lake, LakeTable, PortError, TableSpec, TopicInfo,
+};
 use watertight_core::schema::{
     BRONZE_PARTITION, DLQ_PARTITION, GOLD_PARTITION, ModelDef, StreamDef, bronze_schema, dlq_schema, silver_schema,
 };

@@ -54,7 +54,9 @@ pub enum StreamFailure {
         source: CommitFailure,
     },
     /// A panic: a defect; everything stops.
-    #[error("{thread} panicked: {message}; this is a defect in watertight, nothing that was committed is affected: please report it")]
+    #[error(
+        "{thread} panicked: {message}; this is a defect in watertight, nothing that was committed is affected: please report it"
+    )]
     Panicked {
         /// Name of the thread.
         thread: String,
@@ -272,11 +274,15 @@ impl Worker<'_> {
     fn topic_grew(&mut self) -> Result<bool, CommitFailure> {
         let name = &self.starter.def.topic;
         let Some(topic) = self.starter.parts.log.topic(name)? else {
-            let message = format!("topic {name} was deleted while it was read; nothing was skipped: create it again or remove the stream");
+            let message = format!(
+                "topic {name} was deleted while it was read; nothing was skipped: create it again or remove the stream"
+            );
             return Err(PortError::new(ErrorKind::Stop, message).into());
         };
         if topic.incarnation != self.started.topic.incarnation {
-            let message = format!("topic {name} was deleted and created anew while it was read; restart to read the new one from its beginning");
+            let message = format!(
+                "topic {name} was deleted and created anew while it was read; restart to read the new one from its beginning"
+            );
             return Err(PortError::new(ErrorKind::Stop, message).into());
         }
         let grew = topic.partitions > self.started.topic.partitions;

@@ -201,6 +201,7 @@ fn piece(judged: &Judged, keep: Vec<bool>, meta: Vec<RowMeta>) -> Result<Piece, 
 
 fn index_failed(error: watertight_state::StateError) -> PortError {
     use watertight_core::port::ErrorKind;
-    let advice = "the duplicate index could not be read; delete the state folder and start again: it is rebuilt from silver";
+    let advice =
+        "the duplicate index could not be read; delete the state folder and start again: it is rebuilt from silver";
     PortError::caused(ErrorKind::Stop, advice, error)
 }

@@ -57,9 +57,7 @@ fn piece_rows(schema: &SchemaRef, piece: &Piece, definition: i32) -> Result<Reco
             "_kafka_partition" => Arc::new(Int32Array::from_iter_values(meta.iter().map(|m| m.partition))),
             "_kafka_offset" => Arc::new(Int64Array::from_iter_values(meta.iter().map(|m| m.offset))),
             "_schema_version" => Arc::new(Int32Array::from_value(definition, rows)),
-            "_event_date" => {
-                Arc::new(Date32Array::from_iter_values(meta.iter().map(|m| utc_day(m.event_time_us))))
-            }
+            "_event_date" => Arc::new(Date32Array::from_iter_values(meta.iter().map(|m| utc_day(m.event_time_us)))),
             name => match piece.columns.column_by_name(name) {
                 Some(declared) => Arc::clone(declared),
                 None if name == "event_id" => Arc::new(piece.event_ids.clone()),

@@ -1,8 +1,8 @@
 //! Chunks → dead letters, then silver, each committed with its own position.
 
 use super::fold::{Folded, SilverFold};
-use super::rows::{dead_letter_rows, silver_rows};
 use super::known_ids::KnownIds;
+use super::rows::{dead_letter_rows, silver_rows};
 use super::time::StreamTime;
 use super::transform::Judge;
 use crate::feed::{Chunk, DayRows};

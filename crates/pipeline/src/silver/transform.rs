@@ -93,7 +93,8 @@ impl Judge {
     /// The text of the id column; or, for a derived id, 32 hex digits of xxh3-128 over the columns' texts, each
     /// preceded by its length (u32 LE; `u32::MAX` = null).
     fn event_ids(&self, columns: &RecordBatch) -> Result<StringArray, arrow::error::ArrowError> {
-        let texts = self.identity.iter().map(|index| id_texts(columns.column(*index))).collect::<Result<Vec<_>, _>>()?;
+        let texts =
+            self.identity.iter().map(|index| id_texts(columns.column(*index))).collect::<Result<Vec<_>, _>>()?;
         if !self.hashed {
             return Ok(texts[0].clone());
         }

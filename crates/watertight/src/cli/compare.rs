@@ -1,11 +1,11 @@
 //! `watertight compare`: the tables against what the producer says must be in them.
 
+use super::Exit;
 use super::{output, pipeline_file};
 use crate::wiring;
 use serde_json::json;
-use watertight_produce::truth::{CompareOptions, Comparison, GoldScope, compare};
-use super::Exit;
 use std::path::PathBuf;
+use watertight_produce::truth::{CompareOptions, Comparison, GoldScope, compare};
 
 /// Arguments of `compare`.
 #[derive(Debug, clap::Args)]

@@ -1,9 +1,11 @@
 //! `watertight produce`: events into the log, your own or generated ones.
 
 use super::pipeline_file;
+use super::{Exit, quantity};
 use crate::wiring;
 use anyhow::Context as _;
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -13,8 +15,6 @@ use watertight_produce::{
     self as produce, Batching, GenerateOptions, GeneratorKind, InputFrom, InputOptions, ProduceRequest, Progress,
     Shares, Source,
 };
-use super::{Exit, quantity};
-use std::path::PathBuf;
 
 /// Arguments of `produce`.
 #[derive(Debug, clap::Args)]
@@ -198,5 +198,12 @@ fn source(args: &Args) -> Source {
         None => produce::InputFormat::JsonLines,
     };
     let from = if path.as_os_str() == "-" { InputFrom::Stdin } else { InputFrom::Path(path) };
-    Source::Input(InputOptions { from, format, follow: args.follow, speed: args.speed, key: args.key.clone(), array: None })
+    Source::Input(InputOptions {
+        from,
+        format,
+        follow: args.follow,
+        speed: args.speed,
+        key: args.key.clone(),
+        array: None,
+    })
 }

@@ -1,19 +1,19 @@
 //! `watertight run`: the pipeline, until it is told to stop.
 
 use super::pipeline_file;
+use super::{Exit, quantity};
 use crate::status::HealthWriter;
 use crate::wiring;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use watertight_adapters::ownership::{RunLock, pipeline_uuid};
 use watertight_adapters::segment_log::SegmentLog;
 use watertight_adapters::system::{SystemClock, SystemIds};
 use watertight_config::{LogConfig, PipelineConfig};
 use watertight_pipeline::runtime::{CommitBounds, Health, Parts, RunUntil, Setup, Stop, run};
-use super::{Exit, quantity};
-use std::path::PathBuf;
-use std::time::Duration;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -42,7 +42,8 @@ const HEALTH_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
     let config = pipeline_file::load(&args.file)?;
-    std::fs::create_dir_all(&config.lake).with_context(|| format!("could not make the lake {}", config.lake.display()))?;
+    std::fs::create_dir_all(&config.lake)
+        .with_context(|| format!("could not make the lake {}", config.lake.display()))?;
     let _lock = RunLock::take(&config.lake)?;
     let pipeline = pipeline_uuid(&config.lake, &config.name, &SystemIds)?;
     let log = wiring::open_segment_log(&config)?;
@@ -90,11 +91,7 @@ fn setup(config: &PipelineConfig, pipeline: String, args: &Args) -> Setup {
             rows_max: count(config.commit.max_rows),
             bytes_max: count(config.commit.max_bytes),
         },
-        until: RunUntil {
-            caught_up: args.until_caught_up,
-            close_windows: args.close_windows,
-            elapsed: args.run_for,
-        },
+        until: RunUntil { caught_up: args.until_caught_up, close_windows: args.close_windows, elapsed: args.run_for },
         state_dir: config.state.clone(),
     }
 }

@@ -1,10 +1,10 @@
 //! `watertight sql`: queries over the tables, one or at a prompt.
 
+use super::Exit;
 use super::pipeline_file;
 use crate::wiring;
-use watertight_query::{Repl, Session};
-use super::Exit;
 use std::path::PathBuf;
+use watertight_query::{Repl, Session};
 
 /// Arguments of `sql`.
 #[derive(Debug, clap::Args)]

@@ -1,15 +1,15 @@
 //! `watertight status`: where the pipeline stands, from the tables and the log, whether it runs or not.
 
+use super::Exit;
 use super::{output, pipeline_file};
 use crate::status::{gather, render};
 use crate::wiring;
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::time::Duration;
 use watertight_adapters::ownership::RunLock;
 use watertight_adapters::system::SystemClock;
 use watertight_core::port::Clock as _;
-use super::Exit;
-use std::path::PathBuf;
 
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]

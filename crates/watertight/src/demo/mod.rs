@@ -33,8 +33,25 @@ pub(crate) fn show(run_for: Duration, dir: Option<&Path>) -> anyhow::Result<Exit
     let pipeline = file.to_string_lossy().into_owned();
     let (ledger, truth) = (text(&dir.join("acknowledged.ledger")), text(&dir.join("truth")));
     let produce: Vec<&str> = vec![
-        "produce", "-f", &pipeline, "--stream", "stock_ticks", "--generate", "stocks", "--rate", "500/s", "--duplicates",
-        "5%", "--late", "3%", "--malformed", "0.5%", "--ledger", &ledger, "--truth", &truth,
+        "produce",
+        "-f",
+        &pipeline,
+        "--stream",
+        "stock_ticks",
+        "--generate",
+        "stocks",
+        "--rate",
+        "500/s",
+        "--duplicates",
+        "5%",
+        "--late",
+        "3%",
+        "--malformed",
+        "0.5%",
+        "--ledger",
+        &ledger,
+        "--truth",
+        &truth,
     ];
     let run: Vec<&str> = vec!["run", "-f", &pipeline];
     let mut producer = Child::start("produce", &produce, &dir)?;

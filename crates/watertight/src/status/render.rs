@@ -15,7 +15,8 @@ pub(crate) fn render(status: &Status, now_us: i64) -> String {
         render_stream(&mut text, stream, now_us);
     }
     for model in &status.models {
-        let closed = model.closed_until_us.map_or("nothing closed yet".to_owned(), |us| format!("closed until {}", instant(us)));
+        let closed =
+            model.closed_until_us.map_or("nothing closed yet".to_owned(), |us| format!("closed until {}", instant(us)));
         let _infallible = writeln!(
             text,
             "\nmodel {}: {} rows, {closed}, last commit {}{}",
@@ -47,8 +48,11 @@ fn render_stream(text: &mut String, stream: &StreamStatus, now_us: i64) {
         stream.watermark_us.map_or("none".to_owned(), instant),
         age(stream.last_commit_us, now_us),
     );
-    let _infallible =
-        writeln!(text, "  {:>9} {:>12} {:>12} {:>12} {:>12} {:>8}  watermark", "partition", "earliest", "next", "bronze", "silver", "lag");
+    let _infallible = writeln!(
+        text,
+        "  {:>9} {:>12} {:>12} {:>12} {:>12} {:>8}  watermark",
+        "partition", "earliest", "next", "bronze", "silver", "lag"
+    );
     for p in &stream.partitions {
         let at = |position: Option<i64>| position.map_or("-".to_owned(), |at| at.to_string());
         let watermark = p.watermark_us.map_or("none".to_owned(), instant);

@@ -9,12 +9,30 @@ use std::time::{Duration, Instant};
 
 const FILE: &str = "market/pipeline.yaml";
 const PRODUCE: [&str; 22] = [
-    "produce", "-f", FILE, "--stream", "stock_ticks", "--generate", "stocks", "--duplicates", "5%", "--late", "3%",
-    "--malformed", "0.5%", "--start-time", "2026-03-01T12:00:00Z", "--ledger", "acked.ledger", "--truth", "truth",
-    "--rate", "30000/s", "--count",
+    "produce",
+    "-f",
+    FILE,
+    "--stream",
+    "stock_ticks",
+    "--generate",
+    "stocks",
+    "--duplicates",
+    "5%",
+    "--late",
+    "3%",
+    "--malformed",
+    "0.5%",
+    "--start-time",
+    "2026-03-01T12:00:00Z",
+    "--ledger",
+    "acked.ledger",
+    "--truth",
+    "truth",
+    "--rate",
+    "30000/s",
+    "--count",
 ];
-const COMPARE: [&str; 8] =
-    ["compare", "-f", FILE, "--truth", "truth", "--ledger", "acked.ledger", "--all-windows"];
+const COMPARE: [&str; 8] = ["compare", "-f", FILE, "--truth", "truth", "--ledger", "acked.ledger", "--all-windows"];
 
 struct Dice(u64);
 

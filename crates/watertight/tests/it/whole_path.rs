@@ -29,8 +29,7 @@ not json
 
 fn notes(dir: &Path) {
     std::fs::write(dir.join("p.yaml"), PIPELINE).expect("written");
-    let produced =
-        watertight_with_input(dir, &["produce", "-f", "p.yaml", "--stream", "notes", "--input", "-"], FIVE);
+    let produced = watertight_with_input(dir, &["produce", "-f", "p.yaml", "--stream", "notes", "--input", "-"], FIVE);
     assert_eq!(produced.code, Some(0), "{}", produced.err);
 }
 
@@ -44,8 +43,10 @@ fn five_lines_of_ones_own_become_rows_duplicates_and_dead_letters() {
     let dir = dir.path();
     notes(dir);
     fine(dir, &["run", "-f", "p.yaml", "--until-caught-up", "--close-windows"]);
-    assert_eq!(sql(dir, "p.yaml", "select event_id, n, _extra from silver.notes order by 1"),
-        "event_id,n,_extra\na,1,\nb,2,\"{\"\"more\"\":{\"\"x\"\":1}}\"\n");
+    assert_eq!(
+        sql(dir, "p.yaml", "select event_id, n, _extra from silver.notes order by 1"),
+        "event_id,n,_extra\na,1,\nb,2,\"{\"\"more\"\":{\"\"x\"\":1}}\"\n"
+    );
     assert_eq!(sql(dir, "p.yaml", "select count(*) as c from bronze.notes"), "c\n5\n");
     let letters = sql(dir, "p.yaml", "select _quality_flags[1] as why from bronze.notes_dlq order by 1");
     assert_eq!(letters, "why\ncheck:small\ninvalid_json\n");
@@ -89,8 +90,11 @@ fn a_changed_definition_is_numbered_and_holds_from_the_next_record() {
     let dir = dir.path();
     notes(dir);
     fine(dir, &["run", "-f", "p.yaml", "--until-caught-up"]);
-    std::fs::write(dir.join("p.yaml"), PIPELINE.replace("n < 100", "n < 1000").replace("n: { type: long }", "n: { type: long }\n      m: string"))
-        .expect("written");
+    std::fs::write(
+        dir.join("p.yaml"),
+        PIPELINE.replace("n < 100", "n < 1000").replace("n: { type: long }", "n: { type: long }\n      m: string"),
+    )
+    .expect("written");
     let more = r#"{"id":"d","at":"2026-03-01T10:06:00Z","n":500,"m":"x"}"#;
     let produced = watertight_with_input(dir, &["produce", "-f", "p.yaml", "--stream", "notes", "--input", "-"], more);
     assert_eq!(produced.code, Some(0), "{}", produced.err);
@@ -157,8 +161,27 @@ fn generated_events_of_each_kind_come_out_exactly_as_their_truth_says() {
         let dir = dir.path();
         fine(dir, &["init", example, "x"]);
         let produce = [
-            "produce", "-f", "x/pipeline.yaml", "--stream", stream, "--generate", kind, "--count", "30000", "--duplicates",
-            "5%", "--late", "3%", "--malformed", "0.5%", "--seed", "11", "--ledger", "l", "--truth", "t",
+            "produce",
+            "-f",
+            "x/pipeline.yaml",
+            "--stream",
+            stream,
+            "--generate",
+            kind,
+            "--count",
+            "30000",
+            "--duplicates",
+            "5%",
+            "--late",
+            "3%",
+            "--malformed",
+            "0.5%",
+            "--seed",
+            "11",
+            "--ledger",
+            "l",
+            "--truth",
+            "t",
         ];
         fine(dir, &produce);
         fine(dir, &["run", "-f", "x/pipeline.yaml", "--until-caught-up", "--close-windows"]);
@@ -171,7 +194,19 @@ fn a_difference_is_found_and_named() {
     let dir = scratch();
     let dir = dir.path();
     fine(dir, &["init", "stocks", "x"]);
-    let produce = ["produce", "-f", "x/pipeline.yaml", "--stream", "stock_ticks", "--generate", "stocks", "--count", "500", "--truth", "t"];
+    let produce = [
+        "produce",
+        "-f",
+        "x/pipeline.yaml",
+        "--stream",
+        "stock_ticks",
+        "--generate",
+        "stocks",
+        "--count",
+        "500",
+        "--truth",
+        "t",
+    ];
     fine(dir, &produce);
     fine(dir, &["run", "-f", "x/pipeline.yaml", "--until-caught-up", "--close-windows"]);
     let truth = dir.join("t/silver.jsonl");
@@ -187,7 +222,8 @@ fn a_difference_is_found_and_named() {
 #[test]
 fn batch_sizes_and_restarts_leave_no_trace_in_the_rows() {
     const SILVER: &str = "select event_id, price, _is_late_arriving, _event_time from silver.stock_ticks order by 1";
-    const GOLD: &str = "select window_start, symbol, open, high, low, close, volume, trades from gold.candles_1m order by 1, 2";
+    const GOLD: &str =
+        "select window_start, symbol, open, high, low, close, volume, trades from gold.candles_1m order by 1, 2";
     let mut tables: Vec<(String, String)> = Vec::new();
     for rows_max in ["500_000", "997", "61"] {
         let dir = scratch();
@@ -196,12 +232,31 @@ fn batch_sizes_and_restarts_leave_no_trace_in_the_rows() {
         let file = dir.join("x/pipeline.yaml");
         let text = std::fs::read_to_string(&file).expect("the example");
         assert!(text.contains("interval: 1 s"), "the example says when it commits");
-        std::fs::write(&file, text.replace("interval: 1 s", &format!("interval: 1 s, max_rows: {rows_max}"))).expect("written");
+        std::fs::write(&file, text.replace("interval: 1 s", &format!("interval: 1 s, max_rows: {rows_max}")))
+            .expect("written");
         for count in ["2000", "6000"] {
-            fine(dir, &[
-                "produce", "-f", "x/pipeline.yaml", "--stream", "stock_ticks", "--generate", "stocks", "--count", count,
-                "--late", "5%", "--malformed", "1%", "--start-time", "2026-03-01T12:00:00Z", "--ledger", "l",
-            ]);
+            fine(
+                dir,
+                &[
+                    "produce",
+                    "-f",
+                    "x/pipeline.yaml",
+                    "--stream",
+                    "stock_ticks",
+                    "--generate",
+                    "stocks",
+                    "--count",
+                    count,
+                    "--late",
+                    "5%",
+                    "--malformed",
+                    "1%",
+                    "--start-time",
+                    "2026-03-01T12:00:00Z",
+                    "--ledger",
+                    "l",
+                ],
+            );
             fine(dir, &["run", "-f", "x/pipeline.yaml", "--until-caught-up"]);
         }
         fine(dir, &["run", "-f", "x/pipeline.yaml", "--until-caught-up", "--close-windows"]);

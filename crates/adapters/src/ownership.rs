@@ -76,11 +76,11 @@ fn uuid_of_tables(lake: &Path) -> Result<Option<String>, PortError> {
             let table = table.map_err(|e| PortError::io("could not list the lake", e))?;
             let first = table.path().join("_delta_log/00000000000000000000.json");
             let Ok(text) = std::fs::read_to_string(first) else { continue };
-            let uuids = text.lines().filter_map(|line| {
+            let mut uuids = text.lines().filter_map(|line| {
                 let action: serde_json::Value = serde_json::from_str(line).ok()?;
                 action["metaData"]["configuration"]["watertight.pipeline"].as_str().map(str::to_owned)
             });
-            if let Some(uuid) = uuids.last() {
+            if let Some(uuid) = uuids.next_back() {
                 return Ok(Some(uuid));
             }
         }

@@ -185,7 +185,7 @@ impl Worker<'_> {
             if left.is_zero() {
                 break;
             }
-            let per_row = if rows == 0 { 256 } else { (bytes / rows).max(16) };
+            let per_row = bytes.checked_div(rows).map_or(256, |average: usize| average.max(16));
             let wanted = (bounds.bytes_max - bytes).min((bounds.rows_max - rows).saturating_mul(per_row));
             let wait = left.min(FETCH_WAIT_MAX);
             let batch = committer.retry("fetch", || reader.fetch(wanted.max(1), wait))?;

@@ -63,7 +63,7 @@ impl Csv {
                     if self.record.len() > RECORD_BYTES_MAX {
                         return Err(ProduceError::input("csv", "a quote is never closed"));
                     }
-                    if self.quotes % 2 == 0 && !self.record.is_empty() {
+                    if self.quotes.is_multiple_of(2) && !self.record.is_empty() {
                         self.quotes = 0;
                         return Ok(Gathered::Record(place));
                     }

@@ -74,7 +74,7 @@ impl Example {
                 ],
                 next: &[
                     "npm pack vega-datasets && tar xzf vega-datasets-*.tgz package/data/earthquakes.json",
-                    "jq -c '.features[]' package/data/earthquakes.json | watertight produce -f FILE --stream earthquakes --input -",
+                    "watertight produce -f FILE --stream earthquakes --input package/data/earthquakes.json",
                     "watertight run -f FILE --until-caught-up --close-windows",
                     "watertight sql -f FILE \"select * from gold.quakes_daily order by window_start\"",
                 ],

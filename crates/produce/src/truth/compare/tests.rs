@@ -108,7 +108,7 @@ fn each_planted_fault_is_found_by_its_name() {
             (t.silver[57].json, t.silver[58].json) = (other, one);
         }),
         ("silver", "unknown fields lost", |t| {
-            drop(t.silver[59].json.as_object_mut().expect("object").remove("exchange"))
+            drop(t.silver[59].json.as_object_mut().expect("object").remove("exchange"));
         }),
         ("dead letters", "rows missing", |t| drop(t.dead.pop())),
         ("dead letters", "rows twice", |t| t.dead.push(t.dead[0].clone())),
@@ -148,7 +148,7 @@ fn planted_faults_in_gold_are_found_to_the_last_digit() {
     let found = produced.compare(&extra, GoldScope::All);
     assert_eq!(found.count("gold standard", "rows too many"), 1);
     assert_eq!(found.count("gold standard", "rows missing"), 1);
-    let mut late = good.clone();
+    let mut late = good;
     late.silver.iter_mut().filter(|row| row.late).take(1).for_each(|row| row.late = false);
     assert_eq!(produced.compare(&late, GoldScope::All).count("silver", "late flags wrong"), 1);
 }

@@ -132,7 +132,7 @@ fn a_value_that_fails_stops_the_model_and_is_not_in_the_error() {
         assert!(matches!(error, ModelError::Failed { step: found, .. } if found == step), "{expression}: {text}");
         assert!(text.contains(told) && !text.contains("e-0"), "{text}");
         assert!(state.is_broken());
-        assert!(plan.batch(&[rows.clone()]).is_err());
+        assert!(plan.batch(std::slice::from_ref(&rows)).is_err());
     }
 }
 

@@ -3,7 +3,8 @@
 //! Invariants upheld: a window and group is written once; streamed gold equals the model's SQL in batch over
 //! silver's rows that are not late. A model that fails stops alone.
 
+mod checkpoint;
 pub mod engine;
 mod stage;
 
-pub use stage::{GoldStage, model_table_schema};
+pub use stage::{Covers, GoldStage, model_table_schema};

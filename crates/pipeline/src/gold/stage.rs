@@ -1,5 +1,6 @@
 //! Silver rows → open windows → closed windows → one gold commit.
 
+use super::checkpoint::WindowCheckpoint;
 use super::engine::{ModelPlan, WindowState};
 use crate::feed::{DayRows, by_day, utc_day};
 use crate::runtime::{CommitFailure, Committer, StreamIdentity};
@@ -7,6 +8,7 @@ use arrow::array::{ArrayRef, AsArray, Date32Array, Int32Array, RecordBatch, Stri
 use arrow::compute::{concat_batches, filter_record_batch, not};
 use arrow::datatypes::{Schema, SchemaRef, TimestampMicrosecondType};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use watertight_core::port::{CommitRequest, DataFile, ErrorKind, LakeTable, PortError};
 use watertight_core::position::PositionStep;
@@ -25,15 +27,62 @@ pub struct GoldStage {
     table: Box<dyn LakeTable>,
     identity: StreamIdentity,
     state: WindowState,
+    checkpoint: WindowCheckpoint,
     closed_until_us: Option<i64>,
 }
 
+/// How much of silver a stage's windows hold when it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Covers {
+    /// Up to this version of silver, from the checkpoint.
+    Version(u64),
+    /// Nothing: they are to be rebuilt.
+    Nothing,
+}
+
 impl GoldStage {
-    /// Takes over the table; `state` holds every row of silver that is on time and whose window is not closed.
-    #[must_use]
-    pub fn new(table: Box<dyn LakeTable>, identity: StreamIdentity, state: WindowState) -> Self {
+    /// Takes over the table and what the checkpoint has. The rest of silver's rows must be given to
+    /// [`GoldStage::refold`], then [`GoldStage::settle`] called, before anything else.
+    ///
+    /// # Errors
+    /// `Stop` where the state folder cannot be used.
+    pub fn open(
+        table: Box<dyn LakeTable>,
+        identity: StreamIdentity,
+        plan: &Arc<ModelPlan>,
+        state_dir: &Path,
+        silver_version: u64,
+    ) -> Result<(Self, Covers), PortError> {
         let closed_until_us = table.state().last_append.as_ref().and_then(|books| books.closed_until_us);
-        Self { table, identity, state, closed_until_us }
+        let mut checkpoint = WindowCheckpoint::open(state_dir, &identity.pipeline, plan.name())?;
+        let loaded = checkpoint.load(plan, silver_version, closed_until_us);
+        let covers = loaded.as_ref().map_or(Covers::Nothing, |(_, upto)| Covers::Version(*upto));
+        let state = loaded.map_or_else(
+            || closed_until_us.map_or_else(|| plan.open(), |closed| plan.open_after(closed)),
+            |(state, _)| state,
+        );
+        Ok((Self { table, identity, state, checkpoint, closed_until_us }, covers))
+    }
+
+    /// Drops the windows that gold holds already: those closed after the checkpoint was made.
+    ///
+    /// # Errors
+    /// The model's own failure.
+    pub fn settle(&mut self) -> Result<(), PortError> {
+        match self.closed_until_us {
+            Some(closed) if self.state.has_closable(closed) => self.state.close(closed).map(drop).map_err(model_failed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Saves the open windows now and then; `silver_version` is what they cover.
+    pub fn save_if_due(&mut self, silver_version: u64) {
+        self.checkpoint.save_if_due(&self.state, silver_version);
+    }
+
+    /// Saves the open windows: the run ends.
+    pub fn save(&mut self, silver_version: u64) {
+        self.checkpoint.save(&self.state, silver_version);
     }
 
     /// Windows that end at or before this are written.

@@ -8,13 +8,14 @@ use super::stream::{CommitBounds, RunUntil};
 use crate::bronze::BronzeStage;
 use crate::feed::utc_day;
 use crate::gold::engine::ModelPlan;
-use crate::gold::{GoldStage, model_table_schema};
+use crate::gold::{Covers, GoldStage, model_table_schema};
 use crate::ops::{DefinitionKind, Definitions};
 use crate::silver::{Judge, KnownIds, SilverStage, StreamTime};
 use arrow::datatypes::SchemaRef;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use watertight_core::books::CommitKind;
 use watertight_core::port::{
     Clock, DataFile, ErrorKind, EventLog, Ids, Lake, LakeTable, PortError, TableSpec, TopicInfo,
 };
@@ -181,8 +182,12 @@ impl Starter<'_> {
         let at = identity.positions(table.state());
         let mut identity = identity.clone();
         identity.definition = self.version(DefinitionKind::Model, &def.name, def, (&identity, &at), committer)?;
-        let mut stage = GoldStage::new(table, identity, plan.open());
-        catch_up(&mut stage, def, silver, committer)?;
+        let version = silver.table().state().version;
+        let (mut stage, covers) = GoldStage::open(table, identity, &plan, &self.setup.state_dir, version)?;
+        match covers {
+            Covers::Version(upto) => continue_windows(&mut stage, def, silver, upto, committer)?,
+            Covers::Nothing => rebuild_windows(&mut stage, def, silver, committer)?,
+        }
         Ok(stage)
     }
 }
@@ -197,8 +202,33 @@ pub(super) fn fail_model(health: &Health, part: &Part, error: &CommitFailure) {
     health.set(part, Condition::Failed { error });
 }
 
+/// Folds what silver got after the checkpoint was made.
+fn continue_windows(
+    stage: &mut GoldStage,
+    def: &ModelDef,
+    silver: &SilverStage,
+    upto: u64,
+    committer: &Committer<'_>,
+) -> Result<(), CommitFailure> {
+    let table = silver.table();
+    if upto < table.state().version {
+        for commit in table.commits_after(Some(upto))? {
+            let append = commit.books.as_ref().is_some_and(|books| books.kind == CommitKind::Append);
+            for file in commit.files.iter().filter(|_| append) {
+                let batches = table.read(file, &[])?.collect::<Result<Vec<_>, _>>()?;
+                stage.refold(&batches, def.window_us)?;
+            }
+        }
+    }
+    stage.settle()?;
+    match silver.time().stream_us() {
+        Some(watermark_us) => stage.close(watermark_us, &silver.positions(), committer),
+        None => Ok(()),
+    }
+}
+
 /// Folds the rows of silver whose windows are not closed, day by day, closing what can be closed on the way.
-fn catch_up(
+fn rebuild_windows(
     stage: &mut GoldStage,
     def: &ModelDef,
     silver: &SilverStage,

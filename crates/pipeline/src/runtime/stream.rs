@@ -73,8 +73,10 @@ pub(super) fn run_stream(starter: &Starter<'_>) -> Result<(), CommitFailure> {
     starter.health.set(&part, Condition::Running);
     worker.live()?;
     starter.health.set(&part, Condition::Done);
-    for (part, model) in &worker.started.models {
-        if matches!(model, Model::Running(_)) {
+    let version = worker.started.silver.table().state().version;
+    for (part, model) in &mut worker.started.models {
+        if let Model::Running(stage) = model {
+            stage.save(version);
             starter.health.set(part, Condition::Done);
         }
     }
@@ -306,10 +308,11 @@ fn feed_models(
             for (_, rows) in &commit.rows {
                 stage.fold(rows)?;
             }
-            match commit.watermark_us {
-                Some(watermark_us) => stage.close(watermark_us, &commit.positions, &committer),
-                None => Ok(()),
+            if let Some(watermark_us) = commit.watermark_us {
+                stage.close(watermark_us, &commit.positions, &committer)?;
             }
+            stage.save_if_due(commit.version);
+            Ok(())
         };
         match feed() {
             Ok(()) => {}

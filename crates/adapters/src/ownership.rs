@@ -126,7 +126,16 @@ impl RunLock {
         std::fs::create_dir_all(lake.join(OWN_FOLDER)).map_err(failed)?;
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(failed)?;
-        if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        let mut locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        // Whoever only asks for the holder has the lock for a moment too.
+        for _ in 0..20 {
+            if locked != Err(rustix::io::Errno::WOULDBLOCK) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        }
+        if let Err(error) = locked {
             if error != rustix::io::Errno::WOULDBLOCK {
                 return Err(failed(error.into()));
             }

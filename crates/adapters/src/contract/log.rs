@@ -59,7 +59,7 @@ impl Subject for Scratch {
         assert!(self.log.remove_topic(topic).unwrap());
     }
     fn retire(&self, _below: i64) {
-        assert!(!self.log.apply_retention(TOPIC, None, Some(4096)).unwrap().is_empty());
+        assert!(!self.log.apply_retention(TOPIC, None, Some(4096), &BTreeMap::new()).unwrap().is_empty());
     }
     fn damage(&self, offset: i64) {
         damage_record(&self.path().join(TOPIC).join("0"), offset);

@@ -91,7 +91,7 @@ use disk::{Disk, OsDisk};
 use group::Answer;
 use partition::{Partition, locked};
 use reader::SegmentReader;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -193,7 +193,8 @@ impl SegmentLog {
     }
 
     /// Removes whole segments of each partition: those whose newest record is older than `age`, and the oldest while
-    /// the partition holds more than `bytes_max`. The active segment stays. Returns what was removed.
+    /// the partition holds more than `bytes_max`. The active segment stays, and so does every segment that holds offsets
+    /// from `needed_from` on (by partition; one that is not named needs nothing). Returns what was removed.
     ///
     /// # Errors
     /// `Stop` where there is no such topic; the system's.
@@ -202,12 +203,18 @@ impl SegmentLog {
         topic: &str,
         age: Option<Duration>,
         bytes_max: Option<u64>,
+        needed_from: &BTreeMap<i32, i64>,
     ) -> Result<Vec<Retired>, PortError> {
         let info = topic::read_topic(&self.inner.root, topic)?.ok_or_else(|| no_topic(topic))?;
         let now_ms = self.inner.clock.now_us().div_euclid(1000);
         let mut retired = Vec::new();
         for number in 0..info.partitions {
-            retired.extend(self.partition(topic, number)?.retire(now_ms, age, bytes_max)?);
+            retired.extend(self.partition(topic, number)?.retire(
+                now_ms,
+                age,
+                bytes_max,
+                needed_from.get(&number).copied().unwrap_or(i64::MAX),
+            )?);
         }
         Ok(retired)
     }

@@ -28,12 +28,14 @@ pub struct Retired {
 
 impl Partition {
     /// Removes segments whose newest record is older than `age`, and the oldest ones while all segments together
-    /// are larger than `bytes_max`. `None` where nothing was to be removed.
+    /// are larger than `bytes_max`; but none that holds offsets from `needed_from` on. `None` where nothing was to be
+    /// removed.
     pub(super) fn retire(
         &self,
         now_ms: i64,
         age: Option<Duration>,
         bytes_max: Option<u64>,
+        needed_from: i64,
     ) -> Result<Option<Retired>, PortError> {
         let mut held = match self.hold(Wait::Block)? {
             Holding::Held(held) => held,
@@ -43,7 +45,14 @@ impl Partition {
         let mark = tail.mark;
         held.state.tail = Some(tail);
         let listed = self.list_segments()?;
-        let closed: Vec<i64> = listed.iter().copied().filter(|base| *base < mark.base).collect();
+        // A segment ends where the next one begins; the newest closed one ends where the active one begins.
+        let ends = listed.iter().skip(1);
+        let closed: Vec<i64> = listed
+            .iter()
+            .zip(ends)
+            .filter(|(base, end)| **base < mark.base && **end <= needed_from)
+            .map(|(base, _)| *base)
+            .collect();
         let sizes = self.sizes(&listed)?;
         let old = match age {
             Some(age) => self.older_than(&closed, &mark, now_ms, age)?,
@@ -59,7 +68,7 @@ impl Partition {
         if gone == 0 {
             return Ok(None);
         }
-        let earliest = closed.get(gone).copied().unwrap_or(mark.base);
+        let earliest = listed.get(gone).copied().unwrap_or(mark.base);
         let moved = Mark { earliest: mark.earliest.max(earliest), ..mark };
         self.publish(&moved)?;
         held.state.tail = None;

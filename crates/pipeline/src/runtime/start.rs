@@ -88,8 +88,8 @@ impl Starter<'_> {
     pub(super) fn start(&self) -> Result<Started, CommitFailure> {
         let committer = self.committer(Part::Stream(self.def.name.clone()));
         let topic = committer.retry("open the topic", || match self.parts.log.topic(&self.def.topic)? {
-            Some(topic) => Ok(topic),
-            None => self.parts.log.create_topic(&self.def.topic, self.def.partitions),
+            Some(topic) if topic.partitions >= self.def.partitions => Ok(topic),
+            _ => self.parts.log.create_topic(&self.def.topic, self.def.partitions),
         })?;
         let name = &self.def.name;
         let bronze = self.open(&committer, "bronze", name, Arc::new(bronze_schema()), BRONZE_PARTITION)?;
@@ -102,6 +102,7 @@ impl Starter<'_> {
             definition: 0,
         };
         let at = identity.positions(silver.state());
+        self.tell_of_another_incarnation(&identity, bronze.as_ref());
         identity.definition = self.version(DefinitionKind::Stream, name, self.def, (&identity, &at), &committer)?;
         let known = KnownIds::open(&self.setup.state_dir, &self.setup.pipeline, name, silver.as_ref())?;
         let judge = Judge::new(self.def, known.hasher())?;
@@ -115,6 +116,19 @@ impl Starter<'_> {
             models.push(self.model(def, &identity, &silver)?);
         }
         Ok(Started { topic, bronze, silver, models })
+    }
+
+    /// A topic that was deleted and made anew is read from its beginning; what was not read of the old one is gone.
+    fn tell_of_another_incarnation(&self, identity: &StreamIdentity, bronze: &dyn LakeTable) {
+        let keys = bronze.state().positions.keys().filter(|key| key.topic == identity.topic);
+        let (ours, others): (Vec<_>, Vec<_>) = keys.partition(|key| *key.incarnation == *identity.incarnation);
+        if ours.is_empty() && !others.is_empty() {
+            tracing::warn!(
+                topic = identity.topic,
+                "the topic is not the one that was read before: it was deleted and \
+                made anew, or the log is another; it is read from its beginning, and what was not read of the old one is lost"
+            );
+        }
     }
 
     fn open(

@@ -9,7 +9,7 @@ use crate::silver::SilverCommit;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use watertight_core::port::{ErrorKind, Fetched, LogReader, PortError};
+use watertight_core::port::{ErrorKind, Fetched, GapCause, LogReader, PortError};
 
 /// Longest wait in one fetch: a stop is noticed within it.
 const FETCH_WAIT_MAX: Duration = Duration::from_millis(100);
@@ -133,11 +133,11 @@ impl Worker<'_> {
 
     fn live(&mut self) -> Result<(), CommitFailure> {
         let mut reader = self.reader()?;
+        let ends = if self.starter.setup.until.caught_up { Some(self.ends()?) } else { None };
         let mut asked = Instant::now();
         loop {
             let fetched = self.collect(reader.as_mut())?;
-            let empty = fetched.is_empty();
-            if !empty {
+            if !fetched.is_empty() {
                 self.epoch(fetched)?;
             }
             self.declare_idle_partitions()?;
@@ -147,7 +147,7 @@ impl Worker<'_> {
             if self.starter.stop.requested() {
                 return Ok(());
             }
-            if empty && self.starter.setup.until.caught_up && self.is_caught_up()? {
+            if ends.as_ref().is_some_and(|ends| self.has_reached(ends)) {
                 return self.finish();
             }
             if asked.elapsed() >= TOPIC_ASKED_EVERY {
@@ -213,6 +213,13 @@ impl Worker<'_> {
         let ingested_at_us = self.started.bronze.ingestion_time(self.starter.parts.clock.now_us());
         let chunks: Vec<Chunk> =
             fetched.into_iter().map(|one| Chunk::from_log(one, &incarnation, ingested_at_us)).collect();
+        for chunk in &chunks {
+            for gap in chunk.gaps.iter().filter(|gap| gap.cause != GapCause::NoRecord) {
+                let (topic, partition) = (&self.starter.def.topic, chunk.partition);
+                tracing::error!(%topic, partition, from = gap.from, to = gap.to, cause = ?gap.cause,
+                    "offsets are lost: entered in the books as lost, and passed over");
+            }
+        }
         let began = Instant::now();
         self.started.bronze.commit(&chunks, committer.fresh_id(), &committer)?;
         self.silver(&chunks)?;
@@ -246,15 +253,17 @@ impl Worker<'_> {
         Ok(())
     }
 
-    fn is_caught_up(&self) -> Result<bool, CommitFailure> {
+    /// Where the log ends now, by partition.
+    fn ends(&self) -> Result<BTreeMap<i32, i64>, CommitFailure> {
+        let end = |partition| Ok((partition, self.starter.parts.log.bounds(&self.starter.def.topic, partition)?));
+        let bounds = (0..self.started.topic.partitions).map(end).collect::<Result<Vec<_>, PortError>>()?;
+        let kept = bounds.into_iter().filter(|(_, bounds)| bounds.next > bounds.earliest);
+        Ok(kept.map(|(partition, bounds)| (partition, bounds.next)).collect())
+    }
+
+    fn has_reached(&self, ends: &BTreeMap<i32, i64>) -> bool {
         let positions = self.started.silver.positions();
-        for partition in 0..self.started.topic.partitions {
-            let bounds = self.starter.parts.log.bounds(&self.starter.def.topic, partition)?;
-            if positions.get(&partition).copied().unwrap_or(bounds.earliest) < bounds.next {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        ends.iter().all(|(partition, end)| positions.get(partition).is_some_and(|at| at >= end))
     }
 
     /// Declares the end of input where that was asked for: every open window closes.

@@ -54,6 +54,18 @@ fn the_stream_waits_for_every_partition_that_is_not_idle() {
 }
 
 #[test]
+fn when_all_partitions_fall_idle_at_once_the_stream_goes_as_far_as_any_of_them() {
+    let mut time = time(3);
+    time.observe(0, 100, FAR);
+    time.observe(1, 50, FAR);
+    for partition in 0..3 {
+        assert!(time.idle(partition, 0).is_some());
+    }
+    time.advance();
+    assert_eq!(time.stream_us(), Some(90));
+}
+
+#[test]
 fn an_idle_partition_wakes_at_the_streams_watermark() {
     let mut time = time(2);
     time.observe(0, 100, FAR);

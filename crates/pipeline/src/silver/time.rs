@@ -105,12 +105,14 @@ impl StreamTime {
         Some(TimeDecision::Idle { partition, at })
     }
 
-    /// Brings the stream's watermark forward; called once per commit, after its records.
+    /// Brings the stream's watermark forward; called once per commit, after its records. Where every partition is idle,
+    /// nothing holds it back any more: it is the largest of theirs.
     pub fn advance(&mut self) {
         let awake = self.partitions.values().filter(|time| !time.idle);
-        let lowest = awake.map(|time| time.watermark_us).min();
-        if let Some(Some(lowest)) = lowest {
-            self.stream_us = self.stream_us.max(Some(lowest));
+        // Where all are idle: what the one that fell idle last, had they done so one by one, would have left.
+        let all_idle = || self.partitions.values().map(|time| time.watermark_us).max();
+        if let Some(Some(reached)) = awake.map(|time| time.watermark_us).min().or_else(all_idle) {
+            self.stream_us = self.stream_us.max(Some(reached));
         }
     }
 

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 use tracing_subscriber::EnvFilter;
 
 const FILTER_VARIABLE: &str = "WATERTIGHT_LOG";
-const FILTER_DEFAULT: &str = "info";
+const FILTER_DEFAULT: &str = "info,buoyant_kernel=warn,buoyant_kernel_engine=warn";
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]

@@ -132,8 +132,21 @@ fn report(error: &anyhow::Error) -> Exit {
         eprintln!("{problems}");
         return Exit::Config;
     }
-    eprintln!("error: {error:#}");
+    eprintln!("error: {}", said_once(error));
     Exit::Failed
+}
+
+/// The chain of an error; what one link has said already, the next does not repeat.
+fn said_once(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let said = cause.to_string();
+        if !text.contains(&said) {
+            text.push_str(if text.is_empty() { "" } else { ": " });
+            text.push_str(&said);
+        }
+    }
+    text
 }
 
 #[cfg(test)]

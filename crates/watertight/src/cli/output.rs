@@ -11,5 +11,8 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 
 /// Whether an error only says that the reader of our output went away, which is not a failure of ours.
 pub(crate) fn reader_is_gone(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    let broken = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    error.chain().any(broken)
 }

@@ -13,6 +13,7 @@ use watertight_adapters::ownership::{RunLock, pipeline_uuid};
 use watertight_adapters::segment_log::SegmentLog;
 use watertight_adapters::system::{SystemClock, SystemIds};
 use watertight_config::{LogConfig, PipelineConfig};
+use watertight_core::port::{EventLog as _, Lake, PortError, TopicInfo};
 use watertight_pipeline::runtime::{CommitBounds, Health, Parts, RunUntil, Setup, Stop, run};
 
 /// Arguments of `run`.
@@ -24,7 +25,7 @@ pub(crate) struct Args {
     /// The pipeline file.
     #[arg(short = 'f', long, value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// Stop once everything is committed that was in the log at the start or came meanwhile.
+    /// Stop once everything is committed that was in the log at the start.
     #[arg(long)]
     pub(crate) until_caught_up: bool,
     /// At the end, close the windows that are open, as a recorded decision: no more events will come for them.
@@ -60,7 +61,7 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
     let health = Health::new(Box::new(move |conditions| on_change.write(conditions, &BTreeMap::new())));
     let ended = Stop::default();
     let outcome = std::thread::scope(|scope| {
-        let house = || keep_house(&config, &log, &writer, &health, &ended);
+        let house = || keep_house(&config, &log, parts.lake.as_ref(), &writer, &health, &ended);
         let started = std::thread::Builder::new().name("house".to_owned()).spawn_scoped(scope, house);
         if let Err(error) = &started {
             tracing::warn!(%error, "retention and readings for status are off: no thread for them");
@@ -77,6 +78,7 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
     for (model, error) in &outcome.failed_models {
         eprintln!("error: model {model} stopped: {error}; the rest went on, and it catches up from silver once fixed");
     }
+    tell_totals(&config, parts.lake.as_ref())?;
     Ok(if outcome.failures.is_empty() && outcome.failed_models.is_empty() { Exit::Fine } else { Exit::Failed })
 }
 
@@ -96,8 +98,44 @@ fn setup(config: &PipelineConfig, pipeline: String, args: &Args) -> Setup {
     }
 }
 
+/// One line per stream: what its tables hold now.
+fn tell_totals(config: &PipelineConfig, lake: &dyn Lake) -> anyhow::Result<()> {
+    for stream in &config.streams {
+        let Some(silver) = lake.look("silver", &stream.name)? else { continue };
+        let totals = silver.state().last_append.as_ref().map(|books| books.totals).unwrap_or_default();
+        eprintln!(
+            "{}: {} records: {} silver ({} late), {} duplicates, {} dead letters, {} lost",
+            stream.name,
+            totals.records,
+            totals.silver,
+            totals.late,
+            totals.duplicates,
+            totals.dead_letters,
+            totals.lost
+        );
+    }
+    Ok(())
+}
+
+/// The offsets from which bronze still needs the log, by partition: retention spares them.
+fn needed_from(lake: &dyn Lake, stream: &str, topic: &TopicInfo) -> Result<BTreeMap<i32, i64>, PortError> {
+    let mut needed: BTreeMap<i32, i64> = (0..topic.partitions).map(|partition| (partition, 0)).collect();
+    if let Some(bronze) = lake.look("bronze", stream)? {
+        let positions = bronze.state().positions.iter().filter(|(key, _)| key.incarnation == topic.incarnation);
+        needed.extend(positions.map(|(key, next)| (key.partition, *next)));
+    }
+    Ok(needed)
+}
+
 /// What goes on beside the pipeline: the log's retention, and readings for `status`.
-fn keep_house(config: &PipelineConfig, log: &SegmentLog, writer: &HealthWriter, health: &Health, ended: &Stop) {
+fn keep_house(
+    config: &PipelineConfig,
+    log: &SegmentLog,
+    lake: &dyn Lake,
+    writer: &HealthWriter,
+    health: &Health,
+    ended: &Stop,
+) {
     let LogConfig::Local { retention, .. } = &config.log;
     let age = retention.age_us.map(|us| Duration::from_micros(us.unsigned_abs()));
     let mut next_retention = std::time::Instant::now();
@@ -106,7 +144,12 @@ fn keep_house(config: &PipelineConfig, log: &SegmentLog, writer: &HealthWriter, 
         if (age.is_some() || retention.bytes.is_some()) && std::time::Instant::now() >= next_retention {
             next_retention += RETENTION_EVERY;
             for stream in &config.streams {
-                if let Err(error) = log.apply_retention(&stream.topic, age, retention.bytes) {
+                let applied = log.topic(&stream.topic).and_then(|topic| {
+                    let Some(topic) = topic else { return Ok(Vec::new()) };
+                    let needed = needed_from(lake, &stream.name, &topic)?;
+                    log.apply_retention(&stream.topic, age, retention.bytes, &needed)
+                });
+                if let Err(error) = applied {
                     tracing::warn!(topic = stream.topic, error = error.chain(), "retention was not applied");
                 }
             }

@@ -3,6 +3,8 @@
 use super::Exit;
 use super::pipeline_file;
 use crate::wiring;
+use anyhow::Context as _;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use watertight_query::{Repl, Session};
 
@@ -17,7 +19,7 @@ pub(crate) struct Args {
     /// The pipeline file.
     #[arg(short = 'f', long, value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// The query; a prompt with history when none is given.
+    /// The query; without one, a prompt with history on a terminal, and else statements from standard input.
     pub(crate) query: Option<String>,
     /// How rows are written.
     #[arg(long, value_enum, default_value_t)]
@@ -49,6 +51,14 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
         Some(query) => {
             let rows = session.stream(query)?;
             format.write(&rows.schema(), rows, &mut out)?;
+        }
+        None if !std::io::stdin().is_terminal() => {
+            let text = std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?;
+            let (statements, _) = watertight_query::split(&text);
+            for statement in statements.into_iter().filter(|statement| !statement.trim().is_empty()) {
+                let rows = session.stream(statement)?;
+                format.write(&rows.schema(), rows, &mut out)?;
+            }
         }
         None => {
             let history = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".watertight_history"));

@@ -33,7 +33,7 @@ fn render_stream(text: &mut String, stream: &StreamStatus, now_us: i64) {
     let outcome = stream.outcome;
     let _infallible = writeln!(
         text,
-        "\nstream {} (topic {}){}\n  in log {}  bronze {}  silver {}  duplicates {}  dead letters {}  late {}  lag {}\n  \
+        "\nstream {} (topic {}){}\n  in log {}  bronze {}  silver {}  duplicates {}  dead letters {}  late {}  lost {}  lag {}\n  \
          watermark {}  last commit {}",
         stream.stream,
         stream.topic,
@@ -44,6 +44,7 @@ fn render_stream(text: &mut String, stream: &StreamStatus, now_us: i64) {
         outcome.duplicates,
         outcome.dead_letters,
         outcome.late,
+        outcome.lost,
         stream.lag,
         stream.watermark_us.map_or("none".to_owned(), instant),
         age(stream.last_commit_us, now_us),

@@ -265,3 +265,70 @@ fn batch_sizes_and_restarts_leave_no_trace_in_the_rows() {
     assert!(tables[0].0.lines().count() > 5_000, "there are rows to compare");
     assert!(tables.windows(2).all(|pair| pair[0] == pair[1]));
 }
+
+#[test]
+fn retention_spares_what_the_pipeline_has_not_read() {
+    let dir = scratch();
+    let dir = dir.path();
+    fine(dir, &["init", "stocks", "x"]);
+    let file = dir.join("x/pipeline.yaml");
+    let text = std::fs::read_to_string(&file).expect("the example");
+    let log = "log: { local: { path: data/log, segment_bytes: 64 KiB, retention: { bytes: 1 MiB } } }";
+    let small: Vec<&str> = text.lines().map(|line| if line.starts_with("log:") { log } else { line }).collect();
+    let text = small.join("\n").replace("interval: 1 s", "interval: 50 ms, max_rows: 500");
+    assert!(text.contains("segment_bytes") && text.contains("max_rows"), "the example was changed");
+    std::fs::write(&file, text).expect("written");
+    let (pipeline, count) = ("x/pipeline.yaml", "120000");
+    let produce = [
+        "produce",
+        "-f",
+        pipeline,
+        "--stream",
+        "stock_ticks",
+        "--generate",
+        "stocks",
+        "--count",
+        count,
+        "--truth",
+        "t",
+    ];
+    fine(dir, &produce);
+    fine(dir, &["run", "-f", pipeline, "--until-caught-up", "--close-windows"]);
+    fine(dir, &["compare", "-f", pipeline, "--truth", "t", "--all-windows"]);
+}
+
+#[test]
+fn a_damaged_block_costs_its_offsets_which_are_named_and_counted_as_lost() {
+    let dir = scratch();
+    let dir = dir.path();
+    fine(dir, &["init", "stocks", "x"]);
+    let pipeline = "x/pipeline.yaml";
+    fine(dir, &["produce", "-f", pipeline, "--stream", "stock_ticks", "--generate", "stocks", "--count", "5000"]);
+    let partition = dir.join("x/data/log/stock-ticks/0");
+    let segment = std::fs::read_dir(&partition).expect("listed").filter_map(Result::ok).map(|entry| entry.path());
+    let segment = segment.into_iter().find(|path| path.extension().is_some_and(|e| e == "seg")).expect("a segment");
+    let mut bytes = std::fs::read(&segment).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&segment, bytes).expect("written");
+    let ran = watertight(dir, &["run", "-f", pipeline, "--until-caught-up"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.err.contains("offsets are lost"), "{}", ran.err);
+    let status = fine(dir, &["status", "-f", pipeline, "--format", "json"]);
+    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+    let stream = &status["streams"][0];
+    let number = |value: &serde_json::Value| value.as_u64().expect("a number");
+    assert!(number(&stream["outcome"]["lost"]) > 0, "{status}");
+    assert_eq!(number(&stream["outcome"]["lost"]) + number(&stream["bronze"]), 5000, "{status}");
+}
+
+#[test]
+fn windows_close_when_every_partition_has_fallen_idle() {
+    let dir = scratch();
+    let dir = dir.path();
+    notes(dir);
+    std::fs::write(dir.join("p.yaml"), PIPELINE.replace("watermark: 1 min", "watermark: 1 min, idle_after: 300 ms"))
+        .expect("written");
+    fine(dir, &["run", "-f", "p.yaml", "--for", "2s"]);
+    assert_eq!(sql(dir, "p.yaml", "select notes from gold.per_minute"), "notes\n2\n");
+}

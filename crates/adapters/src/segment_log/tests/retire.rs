@@ -1,6 +1,7 @@
 //! Retention: what goes, what stays, and what readers are told.
 
 use super::*;
+use std::collections::BTreeMap;
 use watertight_core::port::ErrorKind;
 
 /// One segment per append, of records one second apart.
@@ -21,20 +22,29 @@ fn ten_segments(now_us: i64) -> Scratch {
 #[test]
 fn segments_older_than_the_age_go_and_the_active_one_stays() {
     let scratch = ten_segments(10_000_000);
-    let retired = scratch.log.apply_retention(TOPIC, Some(Duration::from_secs(6)), None).unwrap();
+    let retired = scratch.log.apply_retention(TOPIC, Some(Duration::from_secs(6)), None, &BTreeMap::new()).unwrap();
     assert_eq!((retired[0].from, retired[0].to, retired[0].segments), (0, 4, 4));
     assert_eq!(scratch.log.bounds(TOPIC, 0).unwrap().earliest, 4);
-    assert_eq!(scratch.log.apply_retention(TOPIC, Some(Duration::from_secs(6)), None).unwrap(), []);
-    scratch.log.apply_retention(TOPIC, Some(Duration::ZERO), None).unwrap();
+    assert_eq!(scratch.log.apply_retention(TOPIC, Some(Duration::from_secs(6)), None, &BTreeMap::new()).unwrap(), []);
+    scratch.log.apply_retention(TOPIC, Some(Duration::ZERO), None, &BTreeMap::new()).unwrap();
     assert_eq!(scratch.log.bounds(TOPIC, 0).unwrap().earliest, 9);
     assert_eq!(read(&scratch.open(), 9).records.len(), 1);
+}
+
+#[test]
+fn segments_that_are_still_needed_stay_whatever_their_age_and_size() {
+    let scratch = ten_segments(10_000_000);
+    let needed = BTreeMap::from([(0, 3)]);
+    let retired = scratch.log.apply_retention(TOPIC, Some(Duration::ZERO), Some(0), &needed).unwrap();
+    assert_eq!((retired[0].from, retired[0].to, retired[0].segments), (0, 3, 3));
+    assert_eq!(read(&scratch.open(), 3).records.len(), 7, "nothing that is still needed went");
 }
 
 #[test]
 fn the_oldest_segments_go_until_the_rest_fits() {
     let scratch = ten_segments(0);
     let size = fs::metadata(&segments(&scratch.partition())[0]).unwrap().len();
-    let retired = scratch.log.apply_retention(TOPIC, None, Some(3 * size)).unwrap();
+    let retired = scratch.log.apply_retention(TOPIC, None, Some(3 * size), &BTreeMap::new()).unwrap();
     assert_eq!((retired[0].to, retired[0].segments, retired[0].bytes), (7, 7, 7 * size));
     assert_eq!(append(&scratch.log, &["next"]), 10);
     assert_eq!(read(&scratch.open(), 7).records.len(), 4);
@@ -47,7 +57,7 @@ fn a_reader_in_the_middle_of_what_goes_is_told_the_exact_range() {
     let mut reader = other.reader(TOPIC, &[(0, 0)]).unwrap();
     assert_eq!(reader.fetch(1, Duration::ZERO).unwrap()[0].to, 1);
     assert_eq!(reader.fetch(5_000, Duration::ZERO).unwrap()[0].to, 2);
-    scratch.log.apply_retention(TOPIC, None, Some(0)).unwrap();
+    scratch.log.apply_retention(TOPIC, None, Some(0), &BTreeMap::new()).unwrap();
     let error = reader.fetch(1, Duration::ZERO).unwrap_err();
     assert_eq!(error.kind, ErrorKind::OutOfRange);
     assert!(error.message.contains("2..9"), "{}", error.message);
@@ -69,7 +79,7 @@ fn readers_and_writers_go_on_while_retention_runs() {
         let retiring = scratch.open();
         scope.spawn(move || {
             while retiring.bounds(TOPIC, 0).unwrap().next < 300 {
-                retiring.apply_retention(TOPIC, None, Some(5_000)).unwrap();
+                retiring.apply_retention(TOPIC, None, Some(5_000), &BTreeMap::new()).unwrap();
             }
         });
         let mut reader = other.reader(TOPIC, &[(0, 0)]).unwrap();
@@ -105,7 +115,7 @@ fn readers_and_writers_go_on_while_retention_runs() {
 fn a_mark_older_than_the_retention_brings_nothing_back() {
     let scratch = ten_segments(0);
     let old = fs::read(scratch.partition().join(MARK_FILE)).unwrap();
-    scratch.log.apply_retention(TOPIC, None, Some(0)).unwrap();
+    scratch.log.apply_retention(TOPIC, None, Some(0), &BTreeMap::new()).unwrap();
     fs::write(scratch.partition().join(MARK_FILE), old).unwrap();
     let bounds = scratch.open().bounds(TOPIC, 0).unwrap();
     assert_eq!((bounds.earliest, bounds.next), (9, 10));

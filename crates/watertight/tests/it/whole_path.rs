@@ -332,3 +332,109 @@ fn windows_close_when_every_partition_has_fallen_idle() {
     fine(dir, &["run", "-f", "p.yaml", "--for", "2s"]);
     assert_eq!(sql(dir, "p.yaml", "select notes from gold.per_minute"), "notes\n2\n");
 }
+
+#[test]
+fn a_commit_touches_64_event_dates_at_most_and_the_books_of_each_are_copied_once() {
+    let dir = scratch();
+    let dir = dir.path();
+    std::fs::write(dir.join("p.yaml"), PIPELINE.replace("event_id: id", "event_id: id\n    partitions: 1"))
+        .expect("written");
+    let line = |day: i64| {
+        let date = jiff::civil::date(2025, 1, 1) + jiff::Span::new().days(day);
+        format!("{{\"id\":\"e{day}\",\"at\":\"{date}T00:00:00Z\"}}\n")
+    };
+    let lines: String = (0..200).map(line).collect();
+    let produced =
+        watertight_with_input(dir, &["produce", "-f", "p.yaml", "--stream", "notes", "--input", "-"], &lines);
+    assert_eq!(produced.code, Some(0), "{}", produced.err);
+    fine(dir, &["run", "-f", "p.yaml", "--until-caught-up", "--close-windows"]);
+    assert_eq!(sql(dir, "p.yaml", "select count(*) as c from silver.notes"), "c\n200\n");
+    assert_eq!(sql(dir, "p.yaml", "select sum(notes) as c from gold.per_minute"), "c\n200\n");
+    let commits = "from ops.commits where table_name = 'silver.notes' and kind = 'append' and to_offset is not null";
+    assert_eq!(sql(dir, "p.yaml", &format!("select count(*) as c, max(silver) as most {commits}")), "c,most\n4,64\n");
+    let copies = "select table_name, version, count(*) from ops.commits group by 1, 2 having count(*) > 1";
+    assert_eq!(sql(dir, "p.yaml", copies).lines().count(), 1, "one partition: one row a commit");
+}
+
+#[test]
+fn a_run_that_is_asked_to_stop_commits_what_it_read_and_ends_with_0() {
+    let dir = scratch();
+    let dir = dir.path();
+    notes(dir);
+    let mut runner = std::process::Command::new(env!("CARGO_BIN_EXE_watertight"))
+        .args(["run", "-f", "p.yaml"])
+        .current_dir(dir)
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("starts");
+    let silver = dir.join("data/lake/silver/notes/_delta_log/00000000000000000001.json");
+    let began = std::time::Instant::now();
+    while !silver.exists() {
+        assert!(began.elapsed().as_secs() < 20, "the first commit comes");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let asked = std::process::Command::new("kill").arg(runner.id().to_string()).status().expect("kill runs");
+    assert!(asked.success());
+    assert_eq!(runner.wait().expect("ends").code(), Some(0));
+    assert_eq!(sql(dir, "p.yaml", "select count(*) as c from silver.notes"), "c\n2\n");
+}
+
+/// Open windows come from the checkpoint, or are rebuilt where it is gone or damaged: the rows are the same.
+#[test]
+fn open_windows_survive_restarts_with_their_checkpoint_without_it_and_with_a_damaged_one() {
+    const GOLD: &str =
+        "select window_start, symbol, open, high, low, close, volume, trades from gold.candles_1m order by 1, 2";
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Checkpoint {
+        Kept,
+        Deleted,
+        Damaged,
+    }
+    let mut tables = Vec::new();
+    for checkpoint in [Checkpoint::Kept, Checkpoint::Deleted, Checkpoint::Damaged] {
+        let dir = scratch();
+        let dir = dir.path();
+        fine(dir, &["init", "stocks", "x"]);
+        let windows = dir.join("x/data/lake/_watertight/state/gold.candles_1m.windows/blob-windows");
+        for count in ["1500", "3000", "4500"] {
+            fine(
+                dir,
+                &[
+                    "produce",
+                    "-f",
+                    "x/pipeline.yaml",
+                    "--stream",
+                    "stock_ticks",
+                    "--generate",
+                    "stocks",
+                    "--count",
+                    count,
+                    "--rate",
+                    "1000000/s",
+                    "--start-time",
+                    "2026-03-01T12:00:00Z",
+                    "--ledger",
+                    "l",
+                ],
+            );
+            let ran = watertight(dir, &["run", "-f", "x/pipeline.yaml", "--until-caught-up"]);
+            assert_eq!(ran.code, Some(0), "{}", ran.err);
+            let told = ran.err.contains("rebuilding the open windows");
+            assert_eq!(told, checkpoint == Checkpoint::Damaged && count != "1500", "{}", ran.err);
+            let mut bytes = std::fs::read(&windows).expect("open windows were saved");
+            match checkpoint {
+                Checkpoint::Kept => {}
+                Checkpoint::Deleted => std::fs::remove_file(&windows).expect("removed"),
+                Checkpoint::Damaged => {
+                    let middle = bytes.len() / 2;
+                    bytes[middle] ^= 1;
+                    std::fs::write(&windows, bytes).expect("written");
+                }
+            }
+        }
+        fine(dir, &["run", "-f", "x/pipeline.yaml", "--until-caught-up", "--close-windows"]);
+        tables.push(sql(dir, "x/pipeline.yaml", GOLD));
+    }
+    assert!(tables[0].lines().count() > 10, "{}", tables[0]);
+    assert!(tables.windows(2).all(|pair| pair[0] == pair[1]));
+}

@@ -37,6 +37,17 @@ apt_install() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
 }
 
+# What the crash tests need beside root: file systems to cut off, and system calls to watch.
+fault_tools() {
+    local missing=()
+    command -v mkfs.ext4 >/dev/null || [ -x /sbin/mkfs.ext4 ] || missing+=(e2fsprogs)
+    command -v strace >/dev/null || missing+=(strace)
+    command -v mount >/dev/null || missing+=(mount)
+    if [ "${#missing[@]}" -eq 0 ]; then return; fi
+    say "${missing[*]} missing: the crash tests cut the power of small file systems and watch system calls"
+    apt_install "${missing[@]}"
+}
+
 c_compiler() {
     if command -v cc >/dev/null && echo 'int main(void){return 0;}' | cc -xc - -o /dev/null 2>/dev/null; then return; fi
     say "a C compiler is missing: zstd and the allocator are C, and Rust links with it"
@@ -128,8 +139,9 @@ datasets_are_whole() {
 
 mkdir -p "$cache"
 case "${1:-}" in
-    demo | soak) c_compiler; rust; crates ;;
-    test) c_compiler; rust; crates; readers; datasets ;;
+    demo) c_compiler; rust; crates ;;
+    soak) c_compiler; rust; crates; fault_tools ;;
+    test) c_compiler; rust; crates; fault_tools; readers; datasets ;;
     *) fail "usage: setup/install.sh demo|test|soak" ;;
 esac
 say "everything for \`make $1\` is there"

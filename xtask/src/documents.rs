@@ -1,7 +1,7 @@
 //! The documents name only what exists.
 //!
 //! Purpose: in every tracked Markdown file, a relative link, a path in backticks that begins with a folder of ours,
-//! `make <target>` and `cargo xtask <command>` must lead somewhere. CHANGELOG.md is history and is left out.
+//! `make <target>`, `cargo xtask <command>` and the name of a test must lead somewhere. CHANGELOG.md is history and is left out.
 //! Never: judges what a document says about the thing it names.
 
 use std::collections::BTreeSet;
@@ -22,6 +22,8 @@ struct Known {
     paths: BTreeSet<String>,
     targets: BTreeSet<String>,
     commands: BTreeSet<String>,
+    /// Names of functions in Rust sources, tests among them.
+    functions: BTreeSet<String>,
 }
 
 pub(crate) fn check(workspace: &Workspace) -> Result<Tally> {
@@ -45,7 +47,8 @@ impl Known {
         }
         let makefile = std::fs::read_to_string(workspace.root.join("Makefile")).context("Makefile cannot be read")?;
         let commands = COMMANDS.iter().copied().chain(STEPS.iter().map(|step| step.name));
-        Ok(Self { paths, targets: targets(&makefile), commands: commands.map(str::to_owned).collect() })
+        let commands = commands.map(str::to_owned).collect();
+        Ok(Self { paths, targets: targets(&makefile), commands, functions: functions(workspace)? })
     }
 
     /// Whether a path, with or without the wildcard of a family of files, exists below the root.
@@ -62,6 +65,24 @@ impl Known {
         let Some((top, _)) = word.split_once('/') else { return false };
         !top.is_empty() && self.paths.contains(top) && !word.contains("://")
     }
+}
+
+/// The names of all functions in tracked Rust files.
+fn functions(workspace: &Workspace) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for path in workspace.tracked("*.rs")? {
+        let full = workspace.root.join(&path);
+        let text = std::fs::read_to_string(&full).with_context(|| format!("{} cannot be read", full.display()))?;
+        let behind = text.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
+        names.extend(behind.filter(|name| name.len() < 200).map(str::to_owned));
+    }
+    Ok(names)
+}
+
+/// Whether a word in backticks is a sentence, as the names of our tests are and nothing else is.
+fn is_a_fact(word: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    word.starts_with(|c: char| c.is_ascii_lowercase()) && word.chars().all(plain) && word.matches('_').count() >= 4
 }
 
 /// The names before a colon at the start of a line, variables and special targets left out.
@@ -94,6 +115,12 @@ fn dangling(document: &Path, text: &str, known: &Known) -> Vec<String> {
                 if triple[2].starts_with(|c: char| c.is_ascii_lowercase()) && !known.commands.contains(triple[2]) {
                     report(format!("names `cargo xtask {}`, which does not exist", triple[2]));
                 }
+            }
+            if let ([word], false) = (words.as_slice(), in_listing)
+                && is_a_fact(word)
+                && !known.functions.contains(*word)
+            {
+                report(format!("names the test `{word}`, which does not exist"));
             }
             if let ([word], false) = (words.as_slice(), in_listing)
                 && known.claims(word)
@@ -145,11 +172,19 @@ mod tests {
             paths: set(&["docs", "docs/adr", "docs/adr/0001-a.md", "crates", "crates/core", "README.md"]),
             targets: set(&["demo", "test"]),
             commands: set(&["verify"]),
+            functions: set(&["a_test_that_is_there_and_runs"]),
         }
     }
 
     fn problems(text: &str) -> Vec<String> {
         dangling(Path::new("docs/GUIDE.md"), text, &known())
+    }
+
+    #[test]
+    fn a_test_that_is_named_must_be_there() {
+        let text = "see `a_test_that_is_there_and_runs`, `a_test_that_was_renamed_since`, `_arrival_delay_of_all_rows`";
+        let found = dangling(Path::new("docs/A.md"), text, &known());
+        assert_eq!(found, ["docs/A.md:1 names the test `a_test_that_was_renamed_since`, which does not exist"]);
     }
 
     #[test]

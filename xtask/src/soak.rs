@@ -1,7 +1,7 @@
-//! `cargo xtask soak --minutes N`: the kill tests of the real binary for as long as asked.
+//! `cargo xtask soak --minutes N`: kills and power cuts of the real binary for as long as asked.
 //!
-//! Contract: the tests of the module `kills` in the watertight crate read `WATERTIGHT_SOAK_MINUTES`; unset, they run
-//! the short form that `verify` runs. A soak in which no test ran is a failure.
+//! Contract: the tests named in [`SOAKS`] read `WATERTIGHT_SOAK_MINUTES`; unset, they run the short form that `verify`
+//! runs. They go on one after another, each for its share of the time. A soak in which no test ran is a failure.
 
 use std::process::ExitCode;
 
@@ -12,8 +12,12 @@ use crate::workspace::{Workspace, teed};
 
 /// The variable that makes the kill tests run for a time instead of for a number of kills.
 const MINUTES: &str = "WATERTIGHT_SOAK_MINUTES";
-/// The tests that know how to go on for a time.
-const FILTER: &str = "kills::";
+/// The tests that know how to go on for a time: package and name.
+const SOAKS: [(&str, &str); 3] = [
+    ("watertight", "kills::every_event_is_there_once_however_often_the_pipeline_and_the_producer_are_killed"),
+    ("watertight-chaos", "crash_points::random_kills_of_pipeline_and_producer_leave_the_tables_exact"),
+    ("watertight-chaos", "power_cuts::random_power_cuts_leave_the_tables_exact"),
+];
 /// A week: what is longer is a typing error.
 const MINUTES_MAX: u32 = 7 * 24 * 60;
 
@@ -30,16 +34,22 @@ pub(crate) fn minutes(arguments: &[String]) -> Result<u32> {
 }
 
 pub(crate) fn run(workspace: &Workspace, minutes: u32) -> Result<ExitCode> {
-    println!("soak: kill tests of the real binary for {minutes} min");
-    let mut command = workspace.cargo();
-    command.args(["test", "--locked", "-p", "watertight", "--test", "it", "--", FILTER, "--nocapture"]);
-    let (output, succeeded) = teed(command.env(MINUTES, minutes.to_string()))?;
-    let mut totals = Totals::of_cargo(&output);
-    if totals.passed + totals.failed == 0 {
-        eprintln!("error: no test matched `{FILTER}` or the build failed; a soak in which nothing ran proves nothing");
-    }
-    if !succeeded || totals.passed == 0 {
-        totals.failed = totals.failed.max(1);
+    let share = minutes.div_ceil(SOAKS.len() as u32);
+    println!("soak: kills and power cuts of the real binary, {} tests of {share} min each", SOAKS.len());
+    let mut totals = Totals::default();
+    for (package, test) in SOAKS {
+        // The whole workspace is built, as the tests build it: another choice of packages would build DataFusion anew.
+        let mut command = workspace.cargo();
+        command.args(["test", "--locked", "--workspace", "--test", "it", "--", "--exact", test, "--nocapture"]);
+        let (output, succeeded) = teed(command.env(MINUTES, share.to_string()))?;
+        let ran = Totals::of_cargo(&output);
+        if ran.passed + ran.failed == 0 {
+            eprintln!(
+                "error: {package} has no test {test}, or the build failed; a soak in which nothing ran proves nothing"
+            );
+        }
+        totals.passed += ran.passed;
+        totals.failed += if succeeded && ran.passed > 0 { ran.failed } else { ran.failed.max(1) };
     }
     println!("{} passed, {} failed", totals.passed, totals.failed);
     Ok(if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -4,12 +4,14 @@
 //! uuid is refused. `<lake>/_watertight/lock` is held with `flock` while a pipeline runs; its text says by whom. The
 //! lock is for people: what keeps two writers apart is compare and set on positions.
 
+use crate::folders;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use watertight_core::port::{ErrorKind, Ids, PortError};
+use watertight_core::steps::{IDENTITY_NAMES, IDENTITY_RENAME, IDENTITY_SYNC, Steps};
 
 /// The folder of our own files inside a lake; Delta readers never look at it.
 pub const OWN_FOLDER: &str = "_watertight";
@@ -24,17 +26,20 @@ struct Identity {
 ///
 /// # Errors
 /// `Stop` where the lake belongs to another pipeline, or the identity is lost while there are tables.
-pub fn pipeline_uuid(lake: &Path, pipeline: &str, ids: &dyn Ids) -> Result<String, PortError> {
+pub fn pipeline_uuid(lake: &Path, pipeline: &str, ids: &dyn Ids, steps: &Steps) -> Result<String, PortError> {
     if let Some(uuid) = known_uuid(lake, pipeline)? {
+        // Whoever wrote it may have died before its name was durable.
+        let failed = |error| PortError::io("could not make the lake's identity durable", error);
+        steps.take(IDENTITY_NAMES, || folders::sync_dir(&lake.join(OWN_FOLDER))).map_err(failed)?;
         return Ok(uuid);
     }
     if let Some(uuid) = uuid_of_tables(lake)? {
         tracing::warn!(lake = %lake.display(), "the lake's identity file was missing; taken from its tables");
-        write_identity(lake, pipeline, &uuid)?;
+        write_identity(lake, pipeline, &uuid, steps)?;
         return Ok(uuid);
     }
     let uuid = ids.fresh();
-    write_identity(lake, pipeline, &uuid)?;
+    write_identity(lake, pipeline, &uuid, steps)?;
     Ok(uuid)
 }
 
@@ -88,25 +93,20 @@ fn uuid_of_tables(lake: &Path) -> Result<Option<String>, PortError> {
     Ok(None)
 }
 
-fn write_identity(lake: &Path, pipeline: &str, uuid: &str) -> Result<(), PortError> {
+fn write_identity(lake: &Path, pipeline: &str, uuid: &str, steps: &Steps) -> Result<(), PortError> {
     let path = identity_path(lake);
     let failed = |error| PortError::io(format!("could not write {}", path.display()), error);
     let folder = lake.join(OWN_FOLDER);
-    std::fs::create_dir_all(&folder).map_err(failed)?;
+    folders::make(&folder, steps).map_err(failed)?;
     let temporary = folder.join("pipeline.json.tmp");
     let identity = Identity { pipeline: pipeline.to_owned(), uuid: uuid.to_owned() };
     let text = serde_json::to_string(&identity)
         .map_err(|e| PortError::caused(ErrorKind::Bug, "the identity could not be written as JSON", e))?;
     let mut file = File::create(&temporary).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-    std::fs::rename(&temporary, &path).map_err(failed)?;
-    for dir in [folder.as_path(), lake] {
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
-    }
-    if let Some(parent) = lake.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        File::open(parent).and_then(|dir| dir.sync_all()).map_err(failed)?;
-    }
-    Ok(())
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    steps.take(IDENTITY_SYNC, || file.sync_all()).map_err(failed)?;
+    steps.take(IDENTITY_RENAME, || std::fs::rename(&temporary, &path)).map_err(failed)?;
+    steps.take(IDENTITY_NAMES, || folders::sync_dir(&folder)).map_err(failed)
 }
 
 /// The right to run a lake's pipeline, held until dropped (or until the process dies, however).
@@ -120,10 +120,10 @@ impl RunLock {
     ///
     /// # Errors
     /// `Fenced` where another process runs this pipeline.
-    pub fn take(lake: &Path) -> Result<Self, PortError> {
+    pub fn take(lake: &Path, steps: &Steps) -> Result<Self, PortError> {
         let path = lake.join(OWN_FOLDER).join("lock");
         let failed = |error| PortError::io(format!("could not lock {}", path.display()), error);
-        std::fs::create_dir_all(lake.join(OWN_FOLDER)).map_err(failed)?;
+        folders::make(lake, steps).and_then(|()| folders::make(&lake.join(OWN_FOLDER), steps)).map_err(failed)?;
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(failed)?;
         let mut locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
@@ -175,15 +175,15 @@ mod tests {
     #[test]
     fn an_identity_is_made_once_and_kept() {
         let lake = tempfile::tempdir().expect("scratch");
-        let first = pipeline_uuid(lake.path(), "market", &SystemIds).expect("made");
-        assert_eq!(pipeline_uuid(lake.path(), "market", &SystemIds).expect("read"), first);
+        let first = pipeline_uuid(lake.path(), "market", &SystemIds, &Steps::default()).expect("made");
+        assert_eq!(pipeline_uuid(lake.path(), "market", &SystemIds, &Steps::default()).expect("read"), first);
     }
 
     #[test]
     fn a_lake_of_another_pipeline_is_refused_by_name() {
         let lake = tempfile::tempdir().expect("scratch");
-        pipeline_uuid(lake.path(), "market", &SystemIds).expect("made");
-        let error = pipeline_uuid(lake.path(), "weather", &SystemIds).expect_err("another's");
+        pipeline_uuid(lake.path(), "market", &SystemIds, &Steps::default()).expect("made");
+        let error = pipeline_uuid(lake.path(), "weather", &SystemIds, &Steps::default()).expect_err("another's");
         assert!(error.message.contains("belongs to pipeline 'market'"), "{error}");
     }
 
@@ -194,18 +194,18 @@ mod tests {
         std::fs::create_dir_all(&log).expect("made");
         let action = r#"{"metaData":{"configuration":{"watertight.pipeline":"u-1"}}}"#;
         std::fs::write(log.join("00000000000000000000.json"), action).expect("written");
-        assert_eq!(pipeline_uuid(lake.path(), "market", &SystemIds).expect("found"), "u-1");
+        assert_eq!(pipeline_uuid(lake.path(), "market", &SystemIds, &Steps::default()).expect("found"), "u-1");
     }
 
     #[test]
     fn a_second_runner_is_told_who_runs() {
         let lake = tempfile::tempdir().expect("scratch");
-        let held = RunLock::take(lake.path()).expect("free");
-        let error = RunLock::take(lake.path()).expect_err("held");
+        let held = RunLock::take(lake.path(), &Steps::default()).expect("free");
+        let error = RunLock::take(lake.path(), &Steps::default()).expect_err("held");
         assert!(error.message.contains(&format!("process {}", std::process::id())), "{error}");
         assert!(RunLock::holder(lake.path()).is_some());
         drop(held);
         assert_eq!(RunLock::holder(lake.path()), None);
-        RunLock::take(lake.path()).expect("free again");
+        RunLock::take(lake.path(), &Steps::default()).expect("free again");
     }
 }

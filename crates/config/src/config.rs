@@ -60,12 +60,36 @@ pub struct CommitConfig {
     pub max_bytes: u64,
 }
 
+/// The definitions that could be made out of a file, whether the file as a whole is right or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definitions {
+    /// Streams, in the order of the file.
+    pub streams: Vec<StreamDef>,
+    /// Models, in the order of the file; the stream that one reads may be missing.
+    pub models: Vec<ModelDef>,
+    /// Where each key stands in the file.
+    pub source: Source,
+}
+
 /// The file and the place of each key in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// The file, as it was given.
     pub file: String,
     pub(crate) places: BTreeMap<String, (u32, u32)>,
+    /// Where the SQL of each model stands.
+    pub(crate) sql: BTreeMap<String, SqlOrigin>,
+}
+
+/// Where the SQL of a model stands. A definition holds it without the space around it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct SqlOrigin {
+    /// The file, as the pipeline file names it; `None` for SQL in place.
+    pub(crate) file: Option<String>,
+    /// Lines of that file before the first word.
+    pub(crate) lines_before: u32,
+    /// Characters before the first word in its line.
+    pub(crate) columns_before: u32,
 }
 
 impl Source {
@@ -84,5 +108,29 @@ impl Source {
             }
         };
         Problem { file: self.file.clone(), line, column, path: path.to_owned(), message: message.into(), suggestion }
+    }
+
+    /// A problem in the SQL of a model, at a line and column of that SQL (from 1) if they are known. It stands at the
+    /// model's key `sql`, and its message begins with the place: in the `.sql` file, or in the SQL of the model.
+    #[must_use]
+    pub fn sql_problem(
+        &self,
+        model: &str,
+        at: Option<(u32, u32)>,
+        message: &str,
+        suggestion: Option<String>,
+    ) -> Problem {
+        let origin = self.sql.get(model).cloned().unwrap_or_default();
+        let at = at.map(|(line, column)| {
+            let columns_before = if line == 1 { origin.columns_before } else { 0 };
+            (line.saturating_add(origin.lines_before), column.saturating_add(columns_before))
+        });
+        let place = match (origin.file, at) {
+            (Some(file), Some((line, column))) => format!("{file}:{line}:{column}"),
+            (Some(file), None) => file,
+            (None, Some((line, column))) => format!("model '{model}', line {line}, column {column} of its SQL"),
+            (None, None) => format!("model '{model}'"),
+        };
+        self.problem(&format!("models.{model}.sql"), format!("{place}: {message}"), suggestion)
     }
 }

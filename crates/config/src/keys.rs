@@ -86,6 +86,9 @@ const DAY: i64 = 24 * HOUR;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+/// Larger than any disk: whoever wants more wants no bound, and leaves the key out.
+const RETAINED_MAX: u64 = 1_024 * TIB;
 
 pub(crate) static PIPELINE: Section = Section {
     id: "pipeline",
@@ -143,7 +146,7 @@ pub(crate) static RETENTION: Section = Section {
         key(
             "bytes",
             Optional,
-            Size { min: MIB, max: u64::MAX >> 1 },
+            Size { min: MIB, max: RETAINED_MAX },
             "The oldest segments of a partition go beyond this size.",
         ),
     ],

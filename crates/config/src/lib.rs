@@ -24,7 +24,7 @@ mod type_text;
 mod units;
 mod yaml;
 
-pub use config::{CommitConfig, LogConfig, PipelineConfig, Retention, Source};
+pub use config::{CommitConfig, Definitions, LogConfig, PipelineConfig, Retention, Source};
 pub use problem::{Problem, Problems};
 pub use reference::reference;
 pub use schema::json_schema;
@@ -38,6 +38,8 @@ use std::path::Path;
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// Reads a text file: the pipeline file and the SQL files it names.
 pub type Reader<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
+/// Finds what this crate cannot know to be wrong in definitions, which is their SQL.
+pub type SqlCheck<'a> = &'a dyn Fn(&Definitions) -> Vec<Problem>;
 
 /// Reads and checks the pipeline file at `path`.
 ///
@@ -48,14 +50,32 @@ pub type Reader<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
 /// [`Problems`] holds everything that is wrong with the file, not only the first; a file that cannot be read or
 /// isn't YAML is one problem.
 pub fn load(path: &Path, env: Env<'_>, reader: Reader<'_>) -> Result<PipelineConfig, Problems> {
+    load_and_check(path, env, reader, &|_| Vec::new())
+}
+
+/// As [`load`], with the problems that `check` finds among the others.
+///
+/// `check` is given the definitions that could be made out of the file, also when other parts of it are wrong. It
+/// gives the place of a problem with [`Source::problem`] and [`Source::sql_problem`].
+///
+/// # Errors
+/// As [`load`].
+pub fn load_and_check(
+    path: &Path,
+    env: Env<'_>,
+    reader: Reader<'_>,
+    check: SqlCheck<'_>,
+) -> Result<PipelineConfig, Problems> {
     let mut report = Report::new(path.display().to_string());
-    let config = reader(path)
+    let built = reader(path)
         .map_err(|error| report.whole_file(format!("cannot read the pipeline file: {error}")))
         .ok()
         .and_then(|text| yaml::parse(&text, env, &mut report))
         .and_then(|root| raw::read(&root, &mut report))
-        .and_then(|raw| build::pipeline(&raw, path.parent().unwrap_or(Path::new("")), reader, &mut report));
-    match config {
+        .map(|raw| build::pipeline(&raw, path.parent().unwrap_or(Path::new("")), reader, &mut report));
+    let Some(built) = built else { return Err(report.finish()) };
+    report.extend(check(&built.definitions));
+    match built.config {
         Some(config) if report.is_empty() => Ok(config),
         _ => Err(report.finish()),
     }

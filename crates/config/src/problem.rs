@@ -93,6 +93,10 @@ impl Report {
         });
     }
 
+    pub(crate) fn extend(&mut self, problems: Vec<Problem>) {
+        self.problems.extend(problems);
+    }
+
     pub(crate) fn finish(mut self) -> Problems {
         self.problems.sort_by_key(|problem| (problem.line, problem.column));
         self.problems.dedup();

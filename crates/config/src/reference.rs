@@ -55,7 +55,6 @@ fn value(shape: &Shape) -> String {
         Shape::Bool => "`true` or `false`".into(),
         Shape::Whole { min, max } => format!("{min} to {max}"),
         Shape::Duration { min, max } => format!("{} to {}", show_duration(*min), show_duration(*max)),
-        Shape::Size { max, .. } if *max > 1 << 50 => "a size".into(),
         Shape::Size { min, max } => format!("{} to {}", show_size(*min), show_size(*max)),
         Shape::Instant => "a date, or a time with its zone".into(),
         Shape::OneOf(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),

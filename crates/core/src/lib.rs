@@ -10,3 +10,4 @@ pub mod port;
 pub mod position;
 pub mod record;
 pub mod schema;
+pub mod steps;

@@ -91,6 +91,7 @@ fn main() {
         producer: "rate".to_owned(),
         ledger: None,
         truth: None,
+        steps: watertight_core::steps::Steps::default(),
         batching: Batching::default(),
     };
     let log = Nowhere::default();

@@ -7,7 +7,7 @@
 use crate::error::ProduceError;
 use crate::generate::Item;
 use crate::input::Pace;
-use crate::ledger::Acked;
+use crate::ledger::{Acked, Place};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -23,14 +23,16 @@ pub(crate) struct Drawn {
     /// Event time, where pacing needs it.
     pub(crate) time_us: Option<i64>,
     /// Place in the input behind it.
-    pub(crate) position: Option<(u64, u64)>,
+    pub(crate) position: Option<Place>,
 }
 
 /// What a source has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Pull {
     /// An item was written into the buffer.
     Item,
+    /// Something that cannot be sent was passed over, and why; it has no number.
+    PassedOver(String),
     /// Nothing now; ask again.
     Later,
     /// Nothing any more.
@@ -46,7 +48,7 @@ pub(crate) trait ItemSource: Send {
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) sequence: u64,
-    pub(crate) position: Option<(u64, u64)>,
+    pub(crate) position: Option<Place>,
     id: Range<usize>,
     sequence_text: Range<usize>,
     key: Option<Range<usize>>,
@@ -60,6 +62,8 @@ pub(crate) struct Group {
     pub(crate) entries: Vec<Entry>,
     /// Indices into `entries`, per partition.
     pub(crate) by_partition: Vec<Vec<usize>>,
+    /// What was passed over behind the entries.
+    pub(crate) passed_over: Vec<String>,
 }
 
 impl Group {
@@ -109,6 +113,12 @@ pub(crate) struct Bounds {
     pub(crate) linger: Duration,
 }
 
+impl Bounds {
+    fn are_reached(&self, group: &Group) -> bool {
+        group.entries.len() >= self.records_max || group.bytes.len() >= self.bytes_max
+    }
+}
+
 /// Fills groups from `source` and hands them over; items in `sent` are passed over.
 pub(crate) fn fill(
     source: &mut dyn ItemSource,
@@ -124,12 +134,10 @@ pub(crate) fn fill(
     let mut waits = false;
     loop {
         let over = stop.iter().any(|flag| flag.load(Ordering::Relaxed));
-        let pulled = if over {
-            Ok(Pull::End)
-        } else if waits {
-            Ok(Pull::Item)
-        } else {
-            source.next(&mut drawn)
+        let pulled = match (over, waits) {
+            (true, _) => Ok(Pull::End),
+            (false, true) => Ok(Pull::Item),
+            (false, false) => source.next(&mut drawn),
         };
         match pulled {
             Ok(Pull::Item) if !waits && sent.contains(drawn.item.sequence) => continue,
@@ -151,28 +159,30 @@ pub(crate) fn fill(
                     opened = Instant::now();
                 }
                 group.push(&drawn);
-                let full = group.entries.len() >= bounds.records_max || group.bytes.len() >= bounds.bytes_max;
-                if (full || (pace.is_paced() && opened.elapsed() >= bounds.linger))
-                    && !hand_over(&mut group, bounds, out)
-                {
+                let full = bounds.are_reached(&group) || (pace.is_paced() && opened.elapsed() >= bounds.linger);
+                if full && !hand_over(&mut group, bounds, out) {
+                    return;
+                }
+            }
+            Ok(Pull::PassedOver(what)) => {
+                group.passed_over.push(what);
+                if !hand_over(&mut group, bounds, out) {
                     return;
                 }
             }
             Ok(Pull::Later) => {
-                if !group.entries.is_empty() && !hand_over(&mut group, bounds, out) {
+                if !hand_over(&mut group, bounds, out) {
                     return;
                 }
                 std::thread::sleep(NAP);
             }
             Ok(Pull::End) => {
-                if !group.entries.is_empty() {
-                    hand_over(&mut group, bounds, out);
-                }
+                hand_over(&mut group, bounds, out);
                 return;
             }
             Err(error) => {
                 // What was read before the error is sent first.
-                if group.entries.is_empty() || hand_over(&mut group, bounds, out) {
+                if hand_over(&mut group, bounds, out) {
                     let _ = out.send(Err(error));
                 }
                 return;
@@ -181,8 +191,11 @@ pub(crate) fn fill(
     }
 }
 
-/// Sends the group and begins a new one; false where nobody receives any more.
+/// Sends the group, unless nothing is in it, and begins a new one; false where nobody receives any more.
 fn hand_over(group: &mut Group, bounds: Bounds, out: &SyncSender<Result<Group, ProduceError>>) -> bool {
+    if group.entries.is_empty() && group.passed_over.is_empty() {
+        return true;
+    }
     let full = std::mem::replace(group, Group::new(bounds.partitions));
     group.bytes.reserve(full.bytes.len());
     group.entries.reserve(full.entries.len());

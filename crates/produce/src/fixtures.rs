@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::generate::GeneratorKind;
+use crate::truth::standard_sql;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use watertight_core::port::{
@@ -86,7 +88,10 @@ impl EventLog for FakeLog {
     }
 
     fn create_topic(&self, topic: &str, partitions: i32) -> Result<TopicInfo, PortError> {
-        self.state().partitions.resize_with(partitions as usize, Vec::new);
+        let mut state = self.state();
+        let grown = state.partitions.len().max(partitions as usize);
+        state.partitions.resize_with(grown, Vec::new);
+        drop(state);
         Ok(self.info(topic).expect("just made"))
     }
 
@@ -302,6 +307,8 @@ pub(crate) fn bench_stream(watermark_delay_us: i64) -> StreamDef {
     stream("events", columns, &[("amount_known", "amount > 0")], watermark_delay_us)
 }
 
-pub(crate) fn model(stream: &StreamDef, name: &str, window_us: i64) -> ModelDef {
-    ModelDef { name: name.to_owned(), from: stream.name.clone(), window_us, sql: String::new() }
+/// The standard model over a stream of this kind.
+pub(crate) fn model(stream: &StreamDef, kind: GeneratorKind, name: &str, window_us: i64) -> ModelDef {
+    let sql = standard_sql(kind, &stream.name);
+    ModelDef { name: name.to_owned(), from: stream.name.clone(), window_us, sql }
 }

@@ -23,11 +23,13 @@ pub mod truth;
 
 pub use error::ProduceError;
 pub use generate::{GeneratorKind, PlanError, PlanSpec, Shares};
+pub use input::json_format_of;
 pub use ledger::{
-    Header as LedgerHeader, Line as LedgerLine, PRODUCER_HEADER, SEQUENCE_HEADER, SourceHeader, read as read_ledger,
+    Header as LedgerHeader, Line as LedgerLine, PRODUCER_HEADER, Place, SEQUENCE_HEADER, SourceHeader,
+    read as read_ledger,
 };
 pub use request::{
     Appends, Batching, GenerateOptions, InputFormat, InputFrom, InputOptions, ProduceRequest, ProduceSummary, Progress,
-    Source,
+    Source, Waiting,
 };
 pub use run::run;

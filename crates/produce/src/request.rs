@@ -5,6 +5,7 @@ use crate::truth::Counts;
 use std::path::PathBuf;
 use std::time::Duration;
 use watertight_core::schema::{ModelDef, StreamDef};
+use watertight_core::steps::Steps;
 
 /// One run of the producer.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct ProduceRequest {
     pub truth: Option<PathBuf>,
     /// How appends are grouped.
     pub batching: Batching,
+    /// The way to take durable steps with the ledger.
+    pub steps: Steps,
 }
 
 /// Where events come from.
@@ -130,8 +133,27 @@ pub struct Progress {
     pub next_sequence: u64,
     /// Since the run began to send.
     pub elapsed: Duration,
-    /// Why it waits, where it does.
-    pub waiting: Option<String>,
+    /// What it waits for, where it does.
+    pub waiting: Option<Waiting>,
+    /// What of the input was passed over just now, and why.
+    pub passed_over: Option<String>,
+}
+
+/// What a run waits for, and what that said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Waiting {
+    /// The event log takes no events.
+    Log(String),
+    /// The ledger cannot be written; events are in the log.
+    Ledger(String),
+}
+
+impl std::fmt::Display for Waiting {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Log(what) | Self::Ledger(what) => out.write_str(what),
+        }
+    }
 }
 
 /// What a run did.
@@ -145,6 +167,8 @@ pub struct ProduceSummary {
     pub recovered: u64,
     /// The sequence number that the next run begins with.
     pub next_sequence: u64,
+    /// Lines, CSV records of the input that were passed over: too long, or without an end.
+    pub passed_over: u64,
     /// Appends that were tried again.
     pub retries: u64,
     /// Appends whose answer was lost and that were resolved by reading back.

@@ -5,14 +5,19 @@ use crate::error::ProduceError;
 use crate::generate::{Generated, Item, Plan, PlanSpec, Shares, default_spacing_ns};
 use crate::input::{self, Pace};
 use crate::ledger::{Acked, Header, Ledger, Line, SourceHeader};
-use crate::request::{GenerateOptions, InputFormat, InputOptions, ProduceRequest, ProduceSummary, Progress, Source};
+use crate::request::{
+    GenerateOptions, InputFormat, InputOptions, ProduceRequest, ProduceSummary, Progress, Source, Waiting,
+};
 use crate::send::{Marks, Sender, Target};
 use crate::tail::read_tail;
 use crate::truth;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 use watertight_core::port::{Clock, EventLog, TopicInfo};
+use watertight_core::schema::ModelDef;
+use watertight_core::steps::Steps;
 
 /// Groups that are filled ahead of the one that is being sent.
 const GROUPS_AHEAD: usize = 1;
@@ -37,31 +42,20 @@ pub fn run(
         starts.push(log.bounds(&topic.name, partition).map_err(ProduceError::Log)?.next);
     }
     let mut header = header_of(&request, &topic, starts, clock.now_us());
+    if let Some(path) = &request.ledger {
+        resume_options(path, &request, &mut header)?;
+    }
+    let plan = plan_of(&header)?;
+    let models: Vec<_> = request.models.iter().filter(|model| model.from == request.stream.name).cloned().collect();
+    if let (Some(plan), Source::Generate(_)) = (&plan, &request.source) {
+        check_plan(&request, plan, &header, &models, clock)?;
+    }
     let mut acked = Acked::default();
     let mut ledger = None;
     if let Some(path) = &request.ledger {
-        resume_options(path, &request, &mut header)?;
-        plan_of(&header)?;
-        let (opened, found, lines) = Ledger::open(path, &header)?;
-        let differences = found.differences(&header);
-        if !differences.is_empty() {
-            let what =
-                format!("was begun with other options: {}; use those, or another ledger", differences.join("; "));
-            return Err(ProduceError::ledger(path, what));
-        }
+        let (opened, found, lines) = open_ledger(path, &header, &request.steps)?;
         header = found;
         (ledger, acked) = (Some(opened), lines);
-    }
-    let plan = plan_of(&header)?;
-    if let (Some(plan), Source::Generate(_)) = (&plan, &request.source)
-        && plan.spec.start_time_us > clock.now_us() + request.stream.event_time.future_tolerance_us / 2
-    {
-        return Err(ProduceError::Usage(
-            "the start time lies in the future; events would be beyond the tolerance".into(),
-        ));
-    }
-    if let (Some(_), Some(plan)) = (&request.truth, &plan) {
-        truth::check_knowable(plan)?;
     }
     let target = Target {
         log,
@@ -82,14 +76,15 @@ pub fn run(
     match (&plan, &request.source) {
         (Some(plan), _) => {
             let mut item = Item::default();
-            recover(&mut sender, &mut |sequence, _| {
+            let mut id_of = |sequence, _: Option<&[u8]>| {
                 plan.item(sequence, &mut item);
                 String::from_utf8_lossy(&item.id).into_owned()
-            })?;
+            };
+            recover(&mut sender, &mut id_of, progress)?;
         }
         (None, Source::Input(options)) => {
             let mut id_of = input::id_reader(options, &request.stream, &request.producer)?;
-            recover(&mut sender, &mut id_of)?;
+            recover(&mut sender, &mut id_of, progress)?;
         }
         (None, Source::Generate(_)) => {}
     }
@@ -97,7 +92,6 @@ pub fn run(
     let mut summary = sender.summary;
     summary.next_sequence = sender.acked.frontier();
     if let (Some(folder), Some(plan)) = (&request.truth, &plan) {
-        let models: Vec<_> = request.models.iter().filter(|model| model.from == request.stream.name).cloned().collect();
         let counts = truth::write(folder, plan, &header, summary.next_sequence, &models)?;
         summary.truth = Some(counts);
     }
@@ -128,6 +122,33 @@ fn check(request: &ProduceRequest) -> Result<(), ProduceError> {
     Ok(())
 }
 
+/// Opens the ledger, which must have been begun with the same options.
+fn open_ledger(path: &Path, wanted: &Header, steps: &Steps) -> Result<(Ledger, Header, Acked), ProduceError> {
+    let (ledger, found, acked) = Ledger::open(path, wanted, steps)?;
+    let differences = found.differences(wanted);
+    if !differences.is_empty() {
+        let what = format!("was begun with other options: {}; use those, or another ledger", differences.join("; "));
+        return Err(ProduceError::ledger(path, what));
+    }
+    Ok((ledger, found, acked))
+}
+
+/// Refuses a plan that would not give what is asked for.
+fn check_plan(
+    request: &ProduceRequest,
+    plan: &Plan,
+    header: &Header,
+    models: &[ModelDef],
+    clock: &dyn Clock,
+) -> Result<(), ProduceError> {
+    if plan.spec.start_time_us > clock.now_us() + request.stream.event_time.future_tolerance_us / 2 {
+        return Err(ProduceError::Usage(
+            "the start time lies in the future; events would be beyond the tolerance".into(),
+        ));
+    }
+    if request.truth.is_some() { truth::check_knowable(plan, &header.start_offsets, models) } else { Ok(()) }
+}
+
 fn plan_of(header: &Header) -> Result<Option<Plan>, ProduceError> {
     match &header.source {
         SourceHeader::Generate(spec) => Ok(Some(Plan::new((**spec).clone())?)),
@@ -135,11 +156,12 @@ fn plan_of(header: &Header) -> Result<Option<Plan>, ProduceError> {
     }
 }
 
+/// The topic, made where there is none, and grown to the partitions that the stream declares.
 fn topic_of(request: &ProduceRequest, log: &dyn EventLog) -> Result<TopicInfo, ProduceError> {
     let name = &request.stream.topic;
     match log.topic(name).map_err(ProduceError::Log)? {
-        Some(topic) => Ok(topic),
-        None => log.create_topic(name, request.stream.partitions).map_err(ProduceError::Log),
+        Some(topic) if topic.partitions >= request.stream.partitions => Ok(topic),
+        _ => log.create_topic(name, request.stream.partitions).map_err(ProduceError::Log),
     }
 }
 
@@ -176,8 +198,9 @@ fn spec_of(request: &ProduceRequest, options: &GenerateOptions, topic: &TopicInf
     spec
 }
 
-/// Takes over from an existing ledger what the request leaves open: the start time and the number of partitions.
-fn resume_options(path: &std::path::Path, request: &ProduceRequest, wanted: &mut Header) -> Result<(), ProduceError> {
+/// Takes over from an existing ledger what the request leaves open: the start time, where the topic stood, and the number
+/// of partitions.
+fn resume_options(path: &Path, request: &ProduceRequest, wanted: &mut Header) -> Result<(), ProduceError> {
     if !path.exists() {
         return Ok(());
     }
@@ -186,6 +209,7 @@ fn resume_options(path: &std::path::Path, request: &ProduceRequest, wanted: &mut
     if wanted.start_offsets.len() < partitions as usize {
         return Err(ProduceError::ledger(path, "was begun on a topic with more partitions; begin a new ledger"));
     }
+    (wanted.partitions, wanted.start_offsets) = (partitions, found.start_offsets.clone());
     let open_start = matches!(&request.source, Source::Generate(options) if options.start_time_us.is_none());
     if let (SourceHeader::Generate(old), SourceHeader::Generate(new)) = (&found.source, &mut wanted.source) {
         new.partitions = partitions;
@@ -198,7 +222,12 @@ fn resume_options(path: &std::path::Path, request: &ProduceRequest, wanted: &mut
 
 /// Finds what an earlier run appended without coming to ledger it. `id_of` tells the event id of a record by its
 /// number and payload.
-fn recover(sender: &mut Sender<'_>, id_of: &mut dyn FnMut(u64, Option<&[u8]>) -> String) -> Result<(), ProduceError> {
+fn recover(
+    sender: &mut Sender<'_>,
+    id_of: &mut dyn FnMut(u64, Option<&[u8]>) -> String,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), ProduceError> {
+    let began = Instant::now();
     let Some(ledger) = &mut sender.ledger else { return Ok(()) };
     let Target { log, topic, producer, .. } = sender.target;
     let acked = &mut sender.acked;
@@ -218,7 +247,18 @@ fn recover(sender: &mut Sender<'_>, id_of: &mut dyn FnMut(u64, Option<&[u8]>) ->
         });
         read.map_err(ProduceError::Log)?;
     }
-    sender.write_ledger(&mut |_, _| {})
+    sender.write_ledger(&mut |sender, why| progress(told(sender, began, Some(why))))
+}
+
+/// How far the run is.
+fn told(sender: &Sender<'_>, began: Instant, waiting: Option<&Waiting>) -> Progress {
+    Progress {
+        sent: sender.summary.sent,
+        next_sequence: sender.acked.frontier(),
+        elapsed: began.elapsed(),
+        waiting: waiting.cloned(),
+        passed_over: None,
+    }
 }
 
 fn send_all(
@@ -257,15 +297,14 @@ fn send_all(
         let filler = scope.spawn(move || fill(source.as_mut(), &mut pace, &sent, bounds, &[stop, over], &out));
         // Also when this thread unwinds, or the scope would wait for the filler for ever.
         let _raised_at_end = RaiseAtEnd(over);
-        let told = |sender: &Sender<'_>, waiting: Option<&str>| Progress {
-            sent: sender.summary.sent,
-            next_sequence: sender.acked.frontier(),
-            elapsed: began.elapsed(),
-            waiting: waiting.map(str::to_owned),
-        };
         for group in groups {
-            sender.send(&group?, &mut |sender, why| progress(told(sender, Some(why))))?;
-            progress(told(sender, None));
+            let group = group?;
+            sender.send(&group, &mut |sender, why| progress(told(sender, began, Some(why))))?;
+            for what in group.passed_over {
+                sender.summary.passed_over += 1;
+                progress(Progress { passed_over: Some(what), ..told(sender, began, None) });
+            }
+            progress(told(sender, began, None));
         }
         filler.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok(())

@@ -7,7 +7,7 @@
 use crate::batch::Group;
 use crate::error::ProduceError;
 use crate::ledger::{Acked, Ledger, Line, PRODUCER_HEADER, SEQUENCE_HEADER};
-use crate::request::{Appends, ProduceSummary};
+use crate::request::{Appends, ProduceSummary, Waiting};
 use crate::tail::read_tail;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,7 +70,7 @@ impl Sender<'_> {
     ///
     /// # Errors
     /// `Log` where the log refuses for good, `Interrupted` where the stop flag is raised while it refuses.
-    pub(crate) fn send(&mut self, group: &Group, waiting: &mut dyn FnMut(&Self, &str)) -> Result<(), ProduceError> {
+    pub(crate) fn send(&mut self, group: &Group, waiting: &mut dyn FnMut(&Self, &Waiting)) -> Result<(), ProduceError> {
         let mut shares: Vec<Share> = (group.by_partition.iter().enumerate())
             .filter(|(_, rest)| !rest.is_empty())
             .map(|(partition, rest)| Share {
@@ -96,7 +96,7 @@ impl Sender<'_> {
                 return Err(ProduceError::Log(error));
             }
             self.summary.retries += 1;
-            self.rest(&mut backoff, &error.chain(), waiting)?;
+            self.rest(&mut backoff, &Waiting::Log(error.chain()), waiting)?;
         }
         Ok(())
     }
@@ -122,12 +122,12 @@ impl Sender<'_> {
     }
 
     /// Writes the ledger, waiting while it cannot be written.
-    pub(crate) fn write_ledger(&mut self, waiting: &mut dyn FnMut(&Self, &str)) -> Result<(), ProduceError> {
+    pub(crate) fn write_ledger(&mut self, waiting: &mut dyn FnMut(&Self, &Waiting)) -> Result<(), ProduceError> {
         let mut backoff = BACKOFF.0;
         while let Some(ledger) = &mut self.ledger {
             match ledger.sync() {
                 Ok(()) => return Ok(()),
-                Err(error) => self.rest(&mut backoff, &error.to_string(), waiting)?,
+                Err(error) => self.rest(&mut backoff, &Waiting::Ledger(error.to_string()), waiting)?,
             }
         }
         Ok(())
@@ -136,14 +136,14 @@ impl Sender<'_> {
     fn rest(
         &self,
         backoff: &mut Duration,
-        why: &str,
-        waiting: &mut dyn FnMut(&Self, &str),
+        why: &Waiting,
+        waiting: &mut dyn FnMut(&Self, &Waiting),
     ) -> Result<(), ProduceError> {
         waiting(self, why);
         let began = Instant::now();
         while began.elapsed() < *backoff {
             if self.target.stop.load(Ordering::Relaxed) {
-                return Err(ProduceError::Interrupted(why.to_owned()));
+                return Err(ProduceError::Interrupted(why.to_string()));
             }
             std::thread::sleep((*backoff - began.elapsed().min(*backoff)).min(Duration::from_millis(10)));
         }

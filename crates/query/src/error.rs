@@ -23,6 +23,9 @@ pub enum QueryError {
     /// It failed while it ran.
     #[error("the query failed: {0}")]
     Run(String),
+    /// It was interrupted; see [`crate::Interrupt`].
+    #[error("the query was interrupted")]
+    Interrupted,
     /// A table is there and cannot be opened.
     #[error("table {name} cannot be read: {}", .source.chain())]
     Table {
@@ -93,9 +96,20 @@ fn unreadable(error: DataFusionError) -> Result<QueryError, DataFusionError> {
     }
 }
 
+/// What to use where text is wanted and there are bytes; a cast, as DataFusion advises, fails on what is no text.
+const BYTES_ADVICE: &str = "octet_length(column) counts bytes, column = X'00ff' compares them, and \
+    try_cast(column as varchar) is their text, or NULL where they are none";
+
 /// The message without DataFusion's prefixes, which name its own parts.
 fn message(error: &DataFusionError) -> String {
     let text = error.find_root().strip_backtrace();
+    if text.contains("non UTF-8 data") {
+        return format!("bytes that are no text in UTF-8 were used as text; {BYTES_ADVICE}");
+    }
+    if let Some((said, _)) = text.split_once("\n\nHint: Binary types are not automatically coerced") {
+        let said = said.rsplit("Error during planning: ").next().unwrap_or(said);
+        return format!("{}; {BYTES_ADVICE}", said.trim_end_matches('.'));
+    }
     for prefix in ["Error during planning: ", "SQL error: ", "Schema error: ", "Execution error: "] {
         if let Some(rest) = text.strip_prefix(prefix) {
             return rest.trim_end().to_owned();

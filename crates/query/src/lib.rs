@@ -10,6 +10,8 @@
 
 mod catalog;
 mod error;
+mod interrupt;
+mod octet_length;
 mod output;
 mod prune;
 mod repl;
@@ -22,6 +24,7 @@ mod test_lake;
 mod tests;
 
 pub use error::QueryError;
+pub use interrupt::Interrupt;
 pub use output::{Format, type_name};
 pub use repl::Repl;
 pub use session::{RowStream, Session};

@@ -1,7 +1,8 @@
 //! Statements: planned on a fresh snapshot, checked to be reading only, run with bounded memory.
 
-use crate::QueryError;
 use crate::catalog::{LakeCatalog, Snapshot};
+use crate::octet_length::octet_length;
+use crate::{Interrupt, QueryError};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider as _;
@@ -14,8 +15,11 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt as _;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::{JoinError, JoinHandle};
 use watertight_core::port::Lake;
 
 /// Memory of a query; sorts and groups beyond it go to temporary files, what cannot is refused with DataFusion's
@@ -25,13 +29,18 @@ const MEMORY_BYTES_MAX: usize = 1 << 30;
 /// DataFusion's planner recurses; unoptimised builds of it need more than the usual two MiB.
 const STACK_BYTES: usize = 16 << 20;
 
+/// What was interrupted ends at its next pause and then removes its temporary files; one that does not pause within
+/// this time is left to the end of the process.
+const DROP_WAIT_MAX: Duration = Duration::from_secs(2);
+
 /// A shell's connection to a lake.
 pub struct Session {
     lake: Arc<dyn Lake>,
     root: PathBuf,
     config: SessionConfig,
     environment: Arc<RuntimeEnv>,
-    runtime: Arc<Runtime>,
+    threads: Mutex<Arc<Threads>>,
+    interrupt: Interrupt,
 }
 
 impl fmt::Debug for Session {
@@ -52,16 +61,27 @@ impl Session {
         let root = root.canonicalize().unwrap_or(root);
         let environment = RuntimeEnvBuilder::new().with_memory_limit(MEMORY_BYTES_MAX, 1.0).build_arc();
         let environment = environment.map_err(QueryError::running)?;
-        let runtime = Builder::new_multi_thread()
-            .thread_name("query")
-            .thread_stack_size(STACK_BYTES)
-            .build()
-            .map_err(|error| QueryError::io("could not start the query threads", error))?;
         let config = SessionConfig::new()
             .with_information_schema(true)
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema("lake", "silver");
-        Ok(Self { lake, root, config, environment, runtime: Arc::new(runtime) })
+        let threads = Mutex::new(Arc::new(Threads::start()?));
+        Ok(Self { lake, root, config, environment, threads, interrupt: Interrupt::default() })
+    }
+
+    /// The handle by which another thread ends the statement under way.
+    #[must_use]
+    pub fn interrupt(&self) -> Interrupt {
+        self.interrupt.clone()
+    }
+
+    /// The threads to run on: others than those that an interrupted statement may keep busy for a while.
+    fn threads(&self) -> Result<Arc<Threads>, QueryError> {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if threads.given_up.load(Ordering::SeqCst) {
+            *threads = Arc::new(Threads::start()?);
+        }
+        Ok(Arc::clone(&threads))
     }
 
     /// Runs one statement and gives all its rows. For results of any size, see [`Session::stream`].
@@ -77,19 +97,24 @@ impl Session {
     /// # Errors
     /// [`QueryError`], also for each batch.
     pub fn stream(&self, sql: &str) -> Result<RowStream, QueryError> {
+        let threads = self.threads()?;
         let snapshot = Snapshot::new(Arc::clone(&self.lake), &self.root);
         let context = SessionContext::new_with_config_rt(self.config.clone(), Arc::clone(&self.environment));
         context.register_catalog("lake", Arc::new(LakeCatalog(Arc::clone(&snapshot))));
+        context.register_udf(octet_length());
         let sql = sql.trim().trim_end_matches(';').to_owned();
         // On a thread of the runtime, for its stack.
-        let planning = self.runtime.spawn(async move {
+        let planning = threads.spawn(async move {
             let plan = context.state().create_logical_plan(&sql).await.map_err(Refusal::Planning)?;
             check_reads_only(&plan)?;
             let rows = context.execute_logical_plan(plan).await.map_err(Refusal::Planning)?;
             rows.execute_stream().await.map_err(Refusal::Running)
         });
-        match self.runtime.block_on(planning) {
-            Ok(Ok(stream)) => Ok(RowStream { stream, runtime: Arc::clone(&self.runtime) }),
+        match threads.wait(&self.interrupt, planning)? {
+            Ok(Ok(stream)) => {
+                let (schema, interrupt) = (stream.schema(), self.interrupt.clone());
+                Ok(RowStream { schema, stream: Some(stream), threads, interrupt })
+            }
             Ok(Err(Refusal::ReadOnly(what))) => Err(QueryError::ReadOnly(what)),
             Ok(Err(Refusal::Running(error))) => Err(QueryError::running(error)),
             Ok(Err(Refusal::Planning(error))) => Err(match snapshot.missing() {
@@ -115,7 +140,7 @@ impl Session {
     pub fn columns(&self, name: &str) -> Result<SchemaRef, QueryError> {
         let (schema, table) = name.split_once('.').unwrap_or(("silver", name));
         let snapshot = Snapshot::new(Arc::clone(&self.lake), &self.root);
-        match self.runtime.block_on(snapshot.table(schema, table)) {
+        match self.threads()?.runtime().block_on(snapshot.table(schema, table)) {
             Ok(Some(found)) => Ok(found.schema()),
             Ok(None) => Err(QueryError::NoSuchTable { name: name.to_owned(), known: snapshot.names() }),
             Err(error) => Err(QueryError::Table { name: error.name, source: error.source }),
@@ -167,13 +192,16 @@ fn spaced(name: &str) -> String {
 
 /// Rows as they come. Dropping it stops the query.
 pub struct RowStream {
-    stream: SendableRecordBatchStream,
-    runtime: Arc<Runtime>,
+    schema: SchemaRef,
+    /// `None` once a batch was given up: interrupted, or panicked.
+    stream: Option<SendableRecordBatchStream>,
+    threads: Arc<Threads>,
+    interrupt: Interrupt,
 }
 
 impl fmt::Debug for RowStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RowStream").field("schema", &self.stream.schema()).finish_non_exhaustive()
+        f.debug_struct("RowStream").field("schema", &self.schema).finish_non_exhaustive()
     }
 }
 
@@ -181,7 +209,7 @@ impl RowStream {
     /// Columns of every batch.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
-        self.stream.schema()
+        Arc::clone(&self.schema)
     }
 }
 
@@ -189,7 +217,69 @@ impl Iterator for RowStream {
     type Item = Result<RecordBatch, QueryError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = self.runtime.block_on(self.stream.next());
-        next.map(|batch| batch.map_err(QueryError::running))
+        let mut stream = self.stream.take()?;
+        // On a thread of the runtime: some plans are busy for long between two batches, and are then left alone.
+        let next = self.threads.spawn(async move {
+            let batch = stream.next().await;
+            (batch, stream)
+        });
+        match self.threads.wait(&self.interrupt, next) {
+            Ok(Ok((batch, stream))) => {
+                self.stream = Some(stream);
+                batch.map(|batch| batch.map_err(QueryError::running))
+            }
+            Ok(Err(_)) => {
+                Some(Err(QueryError::Run("it panicked, which is a defect; please report the statement".to_owned())))
+            }
+            Err(interrupted) => Some(Err(interrupted)),
+        }
+    }
+}
+
+/// The query threads. Dropping them waits for what is busy for a statement that was given up, for [`DROP_WAIT_MAX`].
+struct Threads {
+    /// `Some` until dropped.
+    runtime: Option<Runtime>,
+    /// A statement on them was interrupted.
+    given_up: AtomicBool,
+}
+
+impl Threads {
+    fn start() -> Result<Self, QueryError> {
+        let runtime = Builder::new_multi_thread()
+            .thread_name("query")
+            .thread_stack_size(STACK_BYTES)
+            .build()
+            .map_err(|error| QueryError::io("could not start the query threads", error))?;
+        Ok(Self { runtime: Some(runtime), given_up: AtomicBool::new(false) })
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("taken only when dropped")
+    }
+
+    fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.runtime().spawn(work)
+    }
+
+    /// Waits for `work`, unless it is interrupted, which drops it at its next pause.
+    fn wait<T>(&self, interrupt: &Interrupt, work: JoinHandle<T>) -> Result<Result<T, JoinError>, QueryError> {
+        let abort = work.abort_handle();
+        let waited = self.runtime().block_on(interrupt.or(work));
+        waited.inspect_err(|_| {
+            abort.abort();
+            self.given_up.store(true, Ordering::SeqCst);
+        })
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(DROP_WAIT_MAX);
+        }
     }
 }

@@ -302,3 +302,48 @@ fn many_rows_are_streamed_and_a_query_may_be_left_before_its_end() {
     drop(rows);
     shows(&session, "select count(*) c, count(distinct n) d from ticks", "c,d\n200003,10000\n");
 }
+
+#[test]
+fn a_query_that_is_busy_ends_when_it_is_interrupted_and_the_session_goes_on() {
+    let lake = ticks();
+    for _ in 0..10 {
+        lake.add(TICKS, 20_414, vec![("symbol", texts(vec!["q"; 10_000])), ("n", ints(0..10_000))], "");
+    }
+    let session = lake.session();
+    let interrupt = session.interrupt();
+    let (raised_at, raised) = std::sync::mpsc::channel();
+    let raiser = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        raised_at.send(std::time::Instant::now()).unwrap();
+        interrupt.raise();
+    });
+    // Ten thousand million pairs, none of which is a row: the plan gives nothing back for half a minute.
+    let found = session.run("select count(*) from ticks x, ticks y where (x.n * y.n) % 7 = 9");
+    let took = raised.recv().unwrap().elapsed();
+    raiser.join().unwrap();
+    assert!(matches!(found, Err(QueryError::Interrupted)), "{found:?}");
+    assert!(took < std::time::Duration::from_secs(3), "{took:?}");
+    assert!(matches!(session.run("select 1"), Err(QueryError::Interrupted)), "it stays until it is cleared");
+    session.interrupt().clear();
+    shows(&session, "select count(*) c from ticks", "c\n100003\n");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_counted_and_what_takes_them_for_text_says_what_to_use() {
+    let lake = TestLake::new();
+    lake.table("bronze", "raw", vec![Field::new("v", DataType::Binary, true)]);
+    let bytes = BinaryArray::from_opt_vec(vec![Some(&b"\xff\x00\xfe"[..]), Some("é".as_bytes()), None]);
+    lake.add(("bronze", "raw"), 20_413, vec![("v", Arc::new(bytes) as ArrayRef)], "");
+    let session = lake.session();
+    shows(&session, "select octet_length(v) n from bronze.raw order by n nulls last", "n\n2\n3\n\n");
+    shows(&session, "select octet_length('é') a, octet_length(null) b, octet_length(X'00ff') c", "a,b,c\n2,,2\n");
+    shows(&session, "select count(*) c from bronze.raw where v = X'ff00fe'", "c\n1\n");
+    shows(&session, "select count(*) c from bronze.raw where try_cast(v as varchar) = 'é'", "c\n1\n");
+    for as_text in ["length(v)", "cast(v as varchar)", "upper(v)", "substr(v, 1, 3)", "v like 'a%'"] {
+        let error = csv(&session, &format!("select {as_text} from bronze.raw")).unwrap_err().to_string();
+        assert!(error.contains("octet_length(column)") && error.contains("try_cast"), "{as_text}: {error}");
+        assert!(!error.contains("Hint:") && error.lines().count() == 1, "{as_text}: {error}");
+    }
+    let error = csv(&session, "select octet_length(12)").unwrap_err().to_string();
+    assert!(error.contains("octet_length takes one argument, a text or bytes"), "{error}");
+}

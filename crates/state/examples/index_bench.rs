@@ -7,7 +7,8 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use std::error::Error;
 use std::time::{Duration, Instant};
-use watertight_state::{DuplicateIndex, IdKey, IndexOptions, Load, Seen, StateIdentity, StateStore};
+use watertight_core::steps::Steps;
+use watertight_state::{DuplicateIndex, IdKey, IndexOptions, Load, Seen, StateFolder, StateIdentity, StateStore};
 
 fn resident_mib(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -63,7 +64,7 @@ fn measure(count: u64) -> Result<(), Box<dyn Error>> {
     println!("  {:.0} ns per duplicate found", per_key(start.elapsed(), looked_up));
 
     let identity = StateIdentity { pipeline: "bench".into(), what: "bench.ids".into(), format: 1 };
-    let mut store = StateStore::open(dir.path(), identity)?;
+    let mut store = StateStore::open(&StateFolder { path: dir.path().to_owned(), steps: Steps::default() }, identity)?;
     let start = Instant::now();
     store.write_base(Some(1), &index)?;
     println!("  base written in {:.2} s", start.elapsed().as_secs_f64());

@@ -59,7 +59,8 @@ impl From<StateError> for PortError {
         let kind = match error {
             StateError::Io { what, source } => return Self::io(what, source),
             StateError::DamagedRun(_) => ErrorKind::Corrupt,
-            StateError::InUse(_) => ErrorKind::Fenced,
+            // The run lock keeps other processes away: it is a job of ours that has not ended yet.
+            StateError::InUse(_) => ErrorKind::Retry,
             StateError::StaleMark
             | StateError::NoBase
             | StateError::NotNext { .. }

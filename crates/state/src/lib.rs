@@ -16,4 +16,4 @@ mod store;
 pub use error::StateError;
 pub use index::{DuplicateIndex, IndexOptions, Mark, RECENT_KEYS_MAX, Seen};
 pub use key::{IdHasher, IdKey};
-pub use store::{Blob, CompactionJob, Cut, Load, Loaded, Rebuild, StateIdentity, StateStore};
+pub use store::{Blob, CompactionJob, Cut, Load, Loaded, Rebuild, StateFolder, StateIdentity, StateStore};

@@ -3,34 +3,39 @@
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use watertight_adapters::delta::DeltaLake;
 use watertight_adapters::segment_log::{SegmentLog, SegmentLogOptions};
 use watertight_adapters::system::{SystemClock, SystemIds};
 use watertight_config::{LogConfig, PipelineConfig};
 use watertight_core::port::{EventLog, Lake, PortError};
-use watertight_pipeline::runtime::Stop;
+use watertight_core::steps::Steps;
+use watertight_pipeline::runtime::{Stop, StreamFailure, stopping_at_panic};
 
 /// Opens the event log.
 ///
 /// # Errors
 /// As the log's.
-pub(crate) fn open_segment_log(config: &PipelineConfig) -> Result<Arc<SegmentLog>, PortError> {
+pub(crate) fn open_segment_log(config: &PipelineConfig, steps: &Steps) -> Result<Arc<SegmentLog>, PortError> {
     let LogConfig::Local { path, segment_bytes, .. } = &config.log;
     let options = SegmentLogOptions { segment_bytes: *segment_bytes, ..SegmentLogOptions::default() };
-    SegmentLog::open(path, options, Arc::new(SystemClock), Arc::new(SystemIds)).map(Arc::new)
+    SegmentLog::open_with(path, options, Arc::new(SystemClock), Arc::new(SystemIds), steps.clone()).map(Arc::new)
 }
 
-/// Opens the event log as its port.
-///
-/// # Errors
-/// As the log's.
-pub(crate) fn open_log(config: &PipelineConfig) -> Result<Arc<dyn EventLog>, PortError> {
-    Ok(open_segment_log(config)?)
+/// Looks at the event log; touches nothing.
+pub(crate) fn look_at_log(config: &PipelineConfig) -> Arc<dyn EventLog> {
+    let LogConfig::Local { path, .. } = &config.log;
+    Arc::new(SegmentLog::look(path, Arc::new(SystemClock), Arc::new(SystemIds)))
 }
 
 /// Opens the lake; touches nothing.
 pub(crate) fn open_lake(config: &PipelineConfig) -> Arc<dyn Lake> {
-    Arc::new(DeltaLake::open(&config.lake, Arc::new(SystemClock), Arc::new(SystemIds)))
+    open_lake_with(config, &Steps::default())
+}
+
+/// As [`open_lake`], taking every durable step through `steps`.
+pub(crate) fn open_lake_with(config: &PipelineConfig, steps: &Steps) -> Arc<dyn Lake> {
+    Arc::new(DeltaLake::open(&config.lake, Arc::new(SystemClock), Arc::new(SystemIds)).with_steps(steps.clone()))
 }
 
 /// SIGTERM and Ctrl-C raise `flag`; a second one ends the process at once.
@@ -49,12 +54,12 @@ pub(crate) fn on_signals(flag: &Arc<AtomicBool>) -> std::io::Result<()> {
 ///
 /// # Errors
 /// When a handler cannot be installed, or a thread cannot be started.
-pub(crate) fn stop_on_signals() -> std::io::Result<Stop> {
+pub(crate) fn stop_on_signals() -> std::io::Result<(Stop, JoinHandle<Result<(), StreamFailure>>)> {
     let flag = Arc::new(AtomicBool::new(false));
     on_signals(&flag)?;
     let stop = Stop::default();
     let asked = stop.clone();
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+    let watch = move || {
         while !flag.load(Ordering::SeqCst) {
             if asked.wait(std::time::Duration::from_millis(50)) {
                 return;
@@ -62,6 +67,9 @@ pub(crate) fn stop_on_signals() -> std::io::Result<Stop> {
         }
         eprintln!("stopping: committing what was read (a second signal ends it at once)");
         asked.request();
-    })?;
-    Ok(stop)
+    };
+    let watched = stop.clone();
+    let body = move || stopping_at_panic("signals", &watched, watch);
+    let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(body)?;
+    Ok((stop, thread))
 }

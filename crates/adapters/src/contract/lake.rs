@@ -39,6 +39,7 @@ on_every_lake! {
         a_commit_without_positions_is_applied_once_also_after_reopening,
         a_lost_answer_is_resolved_by_reading_back,
         the_loser_of_a_race_is_fenced_and_changes_nothing,
+        a_commit_that_moves_no_position_is_fenced_by_the_append_it_follows,
         every_commit_between_is_checked_for_moved_positions,
         a_commit_is_rebased_over_commits_that_moved_none_of_its_positions,
         a_commit_is_rebased_over_another_programs_compaction,

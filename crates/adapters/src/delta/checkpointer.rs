@@ -4,17 +4,19 @@
 //! dropping the handle waits for it. What the kernel writes is fsynced afterwards; entries are kept, so a checkpoint
 //! that a power cut tore costs time only. It is due every [`EVERY`] versions.
 
-use super::fs as durable;
+use crate::folders::sync_dir;
 use buoyant_kernel::Snapshot;
 use buoyant_kernel_engine::DefaultEngineBuilder;
 use buoyant_kernel_engine::executor::tokio::TokioMultiThreadExecutor;
 use object_store::local::LocalFileSystem;
 use std::error::Error;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use url::Url;
+use watertight_core::steps::{DELTA_CHECKPOINT_SYNC, DELTA_CHECKPOINT_WRITE, Steps};
 
 /// Versions between checkpoints: a reader of the table reads at most about this many entries beside one.
 pub(super) const EVERY: u64 = 100;
@@ -26,12 +28,13 @@ pub(super) struct Checkpointer {
     /// Version of the newest checkpoint there is or was tried; one that fails is tried again [`EVERY`] versions later.
     newest: u64,
     running: Option<JoinHandle<()>>,
+    steps: Steps,
 }
 
 impl Checkpointer {
     /// `newest` is the version of the newest readable checkpoint, 0 where there is none.
-    pub(super) fn new(table_root: PathBuf, newest: u64) -> Self {
-        Self { table_root, newest, running: None }
+    pub(super) fn new(table_root: PathBuf, newest: u64, steps: Steps) -> Self {
+        Self { table_root, newest, running: None, steps }
     }
 
     /// Told of each version committed; starts a checkpoint where one is due and none is running.
@@ -41,10 +44,16 @@ impl Checkpointer {
         }
         self.join();
         self.newest = version;
-        let root = self.table_root.clone();
+        let (root, steps) = (self.table_root.clone(), self.steps.clone());
         let thread = Builder::new().name("delta-checkpoint".to_owned()).spawn(move || {
-            if let Err(error) = write(&root, version) {
-                tracing::warn!(table = %root.display(), version, %error, "a checkpoint of the Delta log could not be written; it is tried again later");
+            match catch_unwind(AssertUnwindSafe(|| write(&root, version, &steps))) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(table = %root.display(), version, %error, "a checkpoint of the Delta log could not be written; it is tried again later");
+                }
+                Err(_) => {
+                    tracing::warn!(table = %root.display(), version, "thread delta-checkpoint panicked; a checkpoint is tried again later, commits go on");
+                }
             }
         });
         match thread {
@@ -70,17 +79,23 @@ impl Drop for Checkpointer {
     }
 }
 
-fn write(table_root: &Path, version: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn write(table_root: &Path, version: u64, steps: &Steps) -> Result<(), Failure> {
     let root = table_root.canonicalize()?;
     let url = Url::from_directory_path(&root).map_err(|()| "the table's path is not absolute")?;
     let executor = TokioMultiThreadExecutor::new_owned_runtime(Some(1), Some(2))?;
     let engine =
         DefaultEngineBuilder::new(Arc::new(LocalFileSystem::new())).with_task_executor(Arc::new(executor)).build();
     let snapshot = Snapshot::builder_for(url.as_str()).at_version(version).build(&engine)?;
-    snapshot.checkpoint(&engine, None)?;
+    steps.take::<Failure>(DELTA_CHECKPOINT_WRITE, || {
+        snapshot.checkpoint(&engine, None)?;
+        Ok(())
+    })?;
     let log = root.join("_delta_log");
-    File::open(log.join(format!("{version:020}.checkpoint.parquet")))?.sync_all()?;
-    File::open(log.join("_last_checkpoint"))?.sync_all()?;
-    durable::sync_dir(&log)?;
-    Ok(())
+    steps.take::<Failure>(DELTA_CHECKPOINT_SYNC, || {
+        File::open(log.join(format!("{version:020}.checkpoint.parquet")))?.sync_all()?;
+        File::open(log.join("_last_checkpoint"))?.sync_all()?;
+        Ok(sync_dir(&log)?)
+    })
 }

@@ -6,7 +6,6 @@
 //!
 //! Contract: a file that was answered is whole and durable; one that failed is removed.
 
-use super::fs::{self as durable, Points};
 use super::schema::canonical_type;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
@@ -17,11 +16,12 @@ use parquet::basic::{Compression, Encoding, Type, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use watertight_core::port::{ErrorKind, PortError};
+use watertight_core::steps::{DELTA_DATA_SYNC, DELTA_DATA_WRITE, Steps};
 
 /// Text values looked at to choose between a dictionary and plain lengths.
 const SAMPLE_MAX: usize = 256;
@@ -81,27 +81,31 @@ pub(super) fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, arrow::e
 ///
 /// # Errors
 /// As the operating system says; nothing is left.
-pub(super) fn write(path: &Path, rows: &RecordBatch, points: &Points) -> Result<u64, PortError> {
+pub(super) fn write(path: &Path, rows: &RecordBatch, steps: &Steps) -> Result<u64, PortError> {
     let what = || format!("writing data file {}", path.display());
-    points.pass(durable::DATA_CREATE).map_err(|error| PortError::io(what(), error))?;
-    let file = OpenOptions::new().write(true).create_new(true).open(path);
-    let file = file.map_err(|error| PortError::io(what(), error))?;
-    let written = write_to(file, rows, points);
-    if written.is_err() {
+    let mut created = false;
+    let written = write_to(path, rows, steps, &mut created);
+    if written.is_err() && created {
         std::fs::remove_file(path).ok();
     }
     written.map_err(|error| parquet_error(what(), error, ErrorKind::Bug))
 }
 
-fn write_to(file: File, rows: &RecordBatch, points: &Points) -> Result<u64, ParquetError> {
+fn write_to(path: &Path, rows: &RecordBatch, steps: &Steps, created: &mut bool) -> Result<u64, ParquetError> {
     let options = ArrowWriterOptions::new().with_properties(properties(rows)?).with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(file, rows.schema(), options)?;
-    writer.write(rows)?;
-    writer.finish()?;
-    points.pass(durable::DATA_WRITTEN)?;
+    let mut written = None;
+    steps.take(DELTA_DATA_WRITE, || {
+        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        *created = true;
+        let mut writer = ArrowWriter::try_new_with_options(file, rows.schema(), options)?;
+        writer.write(rows)?;
+        writer.finish()?;
+        written = Some(writer);
+        Ok::<(), ParquetError>(())
+    })?;
+    let Some(writer) = &written else { return Ok(0) };
     let file = writer.inner();
-    file.sync_all()?;
-    points.pass(durable::DATA_SYNCED)?;
+    steps.take(DELTA_DATA_SYNC, || file.sync_all())?;
     Ok(file.metadata()?.len())
 }
 

@@ -5,13 +5,16 @@
 //! they get their name, so a torn one is damage, not a race.
 
 use super::entry::Entry;
-use super::fs::{self as durable, Points};
+use crate::folders::sync_dir;
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 use watertight_core::port::{ErrorKind, PortError};
+use watertight_core::steps::{
+    DELTA_ENTRY_LINK, DELTA_ENTRY_NAMES, DELTA_ENTRY_SYNC, DELTA_ENTRY_WRITE, DELTA_LOG_NAMES, Steps,
+};
 
 /// Prefix of temporary files in the log folder; readers of Delta skip such names.
 const TEMP_PREFIX: &str = ".wt-";
@@ -23,7 +26,7 @@ const TEMP_AGE_MAX: Duration = Duration::from_secs(3600);
 pub(super) struct LogDir {
     dir: PathBuf,
     table: String,
-    points: Points,
+    steps: Steps,
 }
 
 /// How an attempt to write a version ended.
@@ -54,8 +57,8 @@ pub(super) struct Listing {
 }
 
 impl LogDir {
-    pub(super) fn new(table_root: &Path, table: &str, points: Points) -> Self {
-        Self { dir: table_root.join("_delta_log"), table: table.to_owned(), points }
+    pub(super) fn new(table_root: &Path, table: &str, steps: Steps) -> Self {
+        Self { dir: table_root.join("_delta_log"), table: table.to_owned(), steps }
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -152,30 +155,55 @@ impl LogDir {
     pub(super) fn put(&self, version: u64, bytes: &[u8], id: &str) -> Result<Put, PortError> {
         let what = || format!("writing version {version} of {}", self.table);
         let temp = self.dir.join(format!("{TEMP_PREFIX}{id}.tmp"));
-        self.points.pass(durable::ENTRY_CREATE).map_err(|error| PortError::io(what(), error))?;
-        durable::write_new(&temp, bytes).map_err(|error| PortError::io(what(), error))?;
-        let linked = self.points.pass(durable::ENTRY_SYNCED).and_then(|()| fs::hard_link(&temp, self.path(version)));
+        self.write_temp(&temp, bytes).map_err(|error| PortError::io(what(), error))?;
+        let mut done = false;
+        let linked: io::Result<()> = self.steps.take(DELTA_ENTRY_LINK, || {
+            fs::hard_link(&temp, self.path(version))?;
+            done = true;
+            Ok(())
+        });
         fs::remove_file(&temp).ok();
         match linked {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(Put::Taken),
+            Err(error) if done => return Err(self.unknown(version, PortError::io(what(), error))),
+            Err(error) if cannot_link(&error) => {
+                let advice = "this file system has no hard links, by which a version is made once and for all; \
+                              put the lake on one that has (ext4, xfs, btrfs, zfs)";
+                return Err(PortError::caused(ErrorKind::Stop, format!("{}: {advice}", what()), error));
+            }
             Err(error) => {
                 let error = PortError::io(what(), error);
                 // Refusals are answered before anything happens; whatever else is said, the name may be there.
                 return Err(if error.kind == ErrorKind::Retry { error } else { self.unknown(version, error) });
             }
         }
-        self.points
-            .pass(durable::ENTRY_LINKED)
-            .and_then(|()| durable::sync_dir(&self.dir))
-            .and_then(|()| self.points.pass(durable::ENTRY_DURABLE))
+        self.steps
+            .take(DELTA_ENTRY_NAMES, || sync_dir(&self.dir))
             .map_err(|error| self.unknown(version, PortError::io(what(), error)))?;
         Ok(Put::Written)
     }
 
+    /// Writes a new file and fsyncs it; removes what it wrote where that fails. The folder is not fsynced.
+    fn write_temp(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut created = None;
+        let written = self
+            .steps
+            .take(DELTA_ENTRY_WRITE, || {
+                let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+                created.insert(file).write_all(bytes)
+            })
+            .and_then(|()| self.steps.take(DELTA_ENTRY_SYNC, || created.as_ref().map_or(Ok(()), |f| f.sync_all())));
+        if written.is_err() && created.is_some() {
+            fs::remove_file(path).ok();
+        }
+        written
+    }
+
     /// Makes the names in the folder durable.
     pub(super) fn sync(&self) -> Result<(), PortError> {
-        durable::sync_dir(&self.dir)
+        self.steps
+            .take(DELTA_LOG_NAMES, || sync_dir(&self.dir))
             .map_err(|error| PortError::io(format!("syncing the Delta log of {}", self.table), error))
     }
 
@@ -213,6 +241,11 @@ impl LogDir {
             }
         }
     }
+}
+
+/// Whether the file system knows no hard links at all.
+fn cannot_link(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error()) || error.kind() == io::ErrorKind::Unsupported
 }
 
 /// A name in the log folder that means something to us.

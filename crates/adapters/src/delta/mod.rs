@@ -7,7 +7,7 @@
 //!
 //! Contract: [`watertight_core::port::Lake`]. The cost of a commit does not grow with the table: a writer keeps its
 //! version, positions and schema, and reads only entries it has not seen. Order on disk: data file, its folders,
-//! temporary log entry, `link` to its version, `_delta_log`, each fsynced before the next ([`fs`]).
+//! temporary log entry, `link` to its version, `_delta_log`, each fsynced before the next.
 //!
 //! Never: an entry or a data file is overwritten or deleted; anything is committed above an entry that could not be
 //! read, or that another program wrote and that changes rows or definitions.
@@ -16,7 +16,6 @@ mod checkpoint;
 mod checkpointer;
 pub(crate) mod data_file;
 mod entry;
-pub mod fs;
 mod log;
 mod open;
 mod read;
@@ -28,12 +27,12 @@ mod table;
 mod tests;
 
 pub(crate) use entry::PIPELINE_KEY;
-pub use fs::Points;
 pub use table::DeltaTable;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use watertight_core::port::{Clock, Ids, Lake, LakeTable, PortError, TableSpec};
+use watertight_core::steps::Steps;
 
 /// Delta tables below one folder.
 #[derive(Clone)]
@@ -41,20 +40,20 @@ pub struct DeltaLake {
     root: PathBuf,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
-    points: Points,
+    steps: Steps,
 }
 
 impl DeltaLake {
     /// The lake below `root`, which is made with its first table.
     pub fn open(root: &Path, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
-        Self { root, clock, ids, points: Points::default() }
+        Self { root, clock, ids, steps: Steps::default() }
     }
 
-    /// Passes `points` at every durable step: for tests and the chaos lab.
+    /// Takes every durable step through `steps`.
     #[must_use]
-    pub fn with_points(mut self, points: Points) -> Self {
-        self.points = points;
+    pub fn with_steps(mut self, steps: Steps) -> Self {
+        self.steps = steps;
         self
     }
 

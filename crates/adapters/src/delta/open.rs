@@ -7,11 +7,11 @@ use super::DeltaLake;
 use super::checkpoint::read_summary;
 use super::checkpointer::Checkpointer;
 use super::entry::{MetaData, NewEntry, PIPELINE_KEY, PROTOCOL};
-use super::fs::DurableDirs;
 use super::log::{CheckpointFiles, Listing, LogDir, Put};
 use super::schema::{self, Evolution};
 use super::seen::{Seen, Verdict, damage_error, judge};
 use super::table::{DeltaTable, Writer};
+use crate::folders::DurableDirs;
 use arrow::datatypes::SchemaRef;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,8 +38,8 @@ pub(super) fn open(lake: &DeltaLake, spec: &TableSpec) -> Result<DeltaTable, Por
     let columns = schema::spec_columns(spec)?;
     let root = lake.table_root(&spec.schema_name, &spec.table);
     let name = format!("{}.{}", spec.schema_name, spec.table);
-    let log = LogDir::new(&root, &name, lake.points.clone());
-    let mut dirs = DurableDirs::new(lake.root.clone());
+    let log = LogDir::new(&root, &name, lake.steps.clone());
+    let mut dirs = DurableDirs::new(lake.root.clone(), lake.steps.clone());
     for _ in 0..ROUNDS_MAX {
         let Some(loaded) = load(&log, Some(&spec.pipeline))? else {
             dirs.ensure(log.dir()).map_err(|error| PortError::io(format!("making the table {name}"), error))?;
@@ -57,12 +57,12 @@ pub(super) fn open(lake: &DeltaLake, spec: &TableSpec) -> Result<DeltaTable, Por
         }
         log.clean_temps(&loaded.listing, lake.clock.now_us());
         loaded.unreadable.iter().for_each(|checkpoint| log.set_aside(checkpoint));
-        let checkpointer = Checkpointer::new(root.clone(), loaded.checkpoint);
+        let checkpointer = Checkpointer::new(root.clone(), loaded.checkpoint, lake.steps.clone());
         let writer = Writer {
             pipeline: spec.pipeline.clone(),
             dirs,
             ids: Arc::clone(&lake.ids),
-            points: lake.points.clone(),
+            steps: lake.steps.clone(),
             in_doubt: None,
             unsynced: false,
             recalled: false,
@@ -78,8 +78,10 @@ pub(super) fn look(lake: &DeltaLake, schema_name: &str, table: &str) -> Result<O
     schema::check_path_name(schema_name)?;
     schema::check_path_name(table)?;
     let root = lake.table_root(schema_name, table);
-    let log = LogDir::new(&root, &format!("{schema_name}.{table}"), lake.points.clone());
+    let log = LogDir::new(&root, &format!("{schema_name}.{table}"), lake.steps.clone());
     let Some(loaded) = load(&log, None)? else { return Ok(None) };
+    // What is read may not be durable yet, and something may be decided by it: what the log may forget, for one.
+    log.sync()?;
     check_readable(&loaded.seen, log.table())?;
     Ok(Some(DeltaTable::new(root, log, loaded.seen, None)))
 }

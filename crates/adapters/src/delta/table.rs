@@ -7,21 +7,22 @@ use super::checkpoint::read_adds;
 use super::checkpointer::Checkpointer;
 use super::data_file::{self, conform, projection};
 use super::entry::{Add, NewEntry, Txn};
-use super::fs::{DATA_DURABLE, DurableDirs, Points, sync_dir};
 use super::log::{LogDir, Put};
 use super::read::{Batches, locate, rows_in_footer};
 use super::seen::{RecentCommits, Seen, Verdict, damage_error, judge};
 use super::{schema, stats};
+use crate::folders::{DurableDirs, sync_dir};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use watertight_core::books::CommitKind;
-use watertight_core::commit::{Decision, Facts, LastAttempt, decide};
+use watertight_core::commit::{Decision, Facts, LastAttempt, OVERTAKEN, decide, follows_newest};
 use watertight_core::port::{
     CommitOutcome, CommitRequest, DataFile, ErrorKind, Ids, LakeCommit, LakeTable, PortError, TableState,
 };
+use watertight_core::steps::{DELTA_DATA_NAMES, Steps};
 
 /// Versions lost to others in one call before the caller is asked to back off: each was somebody's progress.
 const ROUNDS_MAX: usize = 1000;
@@ -40,7 +41,7 @@ pub(super) struct Writer {
     pub pipeline: String,
     pub dirs: DurableDirs,
     pub ids: Arc<dyn Ids>,
-    pub points: Points,
+    pub steps: Steps,
     /// The commit whose last attempt was not answered.
     pub in_doubt: Option<String>,
     /// Entries were read whose names may not be durable yet.
@@ -233,8 +234,8 @@ impl LakeTable for DeltaTable {
             writer.dirs.forget(&dir);
         }
         writer.dirs.ensure(&dir).map_err(made)?;
-        let size = data_file::write(&full, &rows, &writer.points)?;
-        let durable = sync_dir(&dir).and_then(|()| writer.points.pass(DATA_DURABLE));
+        let size = data_file::write(&full, &rows, &writer.steps)?;
+        let durable = writer.steps.take(DELTA_DATA_NAMES, || sync_dir(&dir));
         if let Err(error) = durable {
             std::fs::remove_file(&full).ok();
             return Err(PortError::io(format!("syncing the folder {}", dir.display()), error));
@@ -261,6 +262,10 @@ impl LakeTable for DeltaTable {
                 read_since,
                 own_id_found: found.is_some(),
                 foreign_damage: damage.is_some(),
+                follows_newest: follows_newest(
+                    request.books.follows.as_deref(),
+                    self.seen.state.last_append.as_ref().map(|books| books.commit_id.as_str()),
+                ),
             });
             match decision {
                 Decision::Commit => match self.put(request)? {
@@ -275,10 +280,14 @@ impl LakeTable for DeltaTable {
                     read_since = true;
                 }
                 Decision::AlreadyCommitted => return self.resolve(request, found.unwrap_or_default()),
-                Decision::Stale(_) if !self.writer()?.recalled => self.recall()?,
+                Decision::Stale(_) | Decision::Overtaken if !self.writer()?.recalled => self.recall()?,
                 Decision::Stale(step) => {
                     let message = format!("table {}: {step}; the work is discarded and read again", self.log.table());
                     return Err(PortError::caused(ErrorKind::Fenced, message, step));
+                }
+                Decision::Overtaken => {
+                    let message = format!("table {}: {OVERTAKEN}", self.log.table());
+                    return Err(PortError::new(ErrorKind::Fenced, message));
                 }
                 Decision::Halt => {
                     return Err(damage.unwrap_or_else(|| bug("a commit would take a position back")));
@@ -290,10 +299,14 @@ impl LakeTable for DeltaTable {
     }
 
     fn commits_after(&self, after: Option<u64>) -> Result<Vec<LakeCommit>, PortError> {
+        self.first_commits_after(after, usize::MAX)
+    }
+
+    fn first_commits_after(&self, after: Option<u64>, count_max: usize) -> Result<Vec<LakeCommit>, PortError> {
         let pipeline = self.seen.pipeline().unwrap_or_default();
         let from = after.map_or(0, |after| after + 1);
         let mut commits = Vec::new();
-        for version in from..=self.seen.state.version {
+        for version in (from..=self.seen.state.version).take(count_max) {
             let entry = self.log.read_kept(version)?;
             let adds = entry.adds.iter().filter(|add| add.data_change);
             let files = adds.map(|add| self.file_of(add)).collect::<Result<Vec<_>, _>>()?;

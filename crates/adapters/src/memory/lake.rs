@@ -16,7 +16,7 @@ use faults::{Script, lock};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use watertight_core::books::{Books, CommitKind};
-use watertight_core::commit::{Decision, Facts, LastAttempt, decide};
+use watertight_core::commit::{Decision, Facts, LastAttempt, OVERTAKEN, decide, follows_newest};
 use watertight_core::port::{
     CommitOutcome, CommitRequest, DataFile, ErrorKind, Lake, LakeCommit, LakeTable, PortError, TableSpec, TableState,
 };
@@ -254,6 +254,10 @@ impl MemoryTable {
                 read_since,
                 own_id_found: found.is_some(),
                 foreign_damage: damage.is_some(),
+                follows_newest: follows_newest(
+                    request.books.follows.as_deref(),
+                    self.seen.state.last_append.as_ref().map(|books| books.commit_id.as_str()),
+                ),
             });
             match decision {
                 Decision::Commit if self.seen.next == stored.log.len() as u64 => {
@@ -277,6 +281,10 @@ impl MemoryTable {
                 Decision::Stale(step) => {
                     let message = format!("table {}: {step}; the work is discarded and read again", self.name);
                     return Err(PortError::caused(ErrorKind::Fenced, message, step));
+                }
+                Decision::Overtaken => {
+                    let message = format!("table {}: {OVERTAKEN}", self.name);
+                    return Err(PortError::new(ErrorKind::Fenced, message));
                 }
                 Decision::Halt => return Err(damage.unwrap_or_else(|| bug("a commit would take a position back"))),
             }

@@ -22,6 +22,7 @@ use super::recover::{Role, Tail};
 use std::fs::File;
 use std::io;
 use watertight_core::port::{ErrorKind, PortError};
+use watertight_core::steps::{Course, LOG_APPEND_NAMES, LOG_APPEND_SYNC, LOG_APPEND_WRITE, LOG_RECOVER_CUT};
 
 /// Where a group goes.
 struct Target {
@@ -127,7 +128,7 @@ impl Partition {
         let file = self.open_segment(new_base, Open::Make).map_err(failed)?;
         if file.metadata().map_err(failed)?.len() > 0 {
             // Begun before and never finished: nothing in it was durable, or recovery would have found it.
-            self.inner.disk.cut(&file, 0).map_err(failed)?;
+            self.inner.steps.take(LOG_RECOVER_CUT, || self.inner.disk.cut(&file, 0)).map_err(failed)?;
         }
         let prev_base = if base == new_base { -1 } else { base };
         let opening = Opening { prev_base, prev_len: len, prev_next: next }.block(self.tag, new_base);
@@ -136,13 +137,18 @@ impl Partition {
     }
 
     fn write_and_sync(&self, target: &Target, blocks: &[Block]) -> Result<(), Broken> {
-        let disk = &self.inner.disk;
+        let (disk, steps) = (&self.inner.disk, &self.inner.steps);
         let opening = target.opening.iter().map(Vec::as_slice);
         let slices: Vec<&[u8]> = opening.chain(blocks.iter().map(|b| &b.bytes[..])).collect();
-        disk.write(&target.file, &slices, target.start).map_err(|(written, error)| Broken::Write(written, error))?;
-        disk.sync(&target.file).map_err(Broken::Sync)?;
+        let nothing = |error| Broken::Write(0, error);
+        if steps.before(LOG_APPEND_WRITE).map_err(nothing)? == Course::Take {
+            let write = disk.write(&target.file, &slices, target.start);
+            write.map_err(|(written, error)| Broken::Write(written, error))?;
+        }
+        steps.after(LOG_APPEND_WRITE).map_err(Broken::Sync)?;
+        steps.take(LOG_APPEND_SYNC, || disk.sync(&target.file)).map_err(Broken::Sync)?;
         if target.opening.is_some() {
-            disk.sync_dir(&self.dir).map_err(Broken::Sync)?;
+            steps.take(LOG_APPEND_NAMES, || disk.sync_dir(&self.dir)).map_err(Broken::Sync)?;
         }
         Ok(())
     }

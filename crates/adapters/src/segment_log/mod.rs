@@ -84,6 +84,7 @@ pub(crate) mod tests;
 pub use options::{Codec, SegmentLogOptions};
 pub use retention::Retired;
 
+use crate::folders;
 use bell::Bell;
 use block::Block;
 use cursor::Cursor;
@@ -97,6 +98,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use watertight_core::port::{Append, Clock, ErrorKind, EventLog, Ids, LogReader, OffsetBounds, PortError, TopicInfo};
 use watertight_core::record::NewRecord;
+use watertight_core::steps::Steps;
 
 /// What all parts of an open log share.
 struct Inner {
@@ -105,8 +107,19 @@ struct Inner {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     disk: Arc<dyn Disk>,
+    steps: Steps,
+    access: Access,
     bell: Bell,
     buffers: Buffers,
+}
+
+/// What an open log may do to its folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Everything: whoever reads also brings up to date what a dead writer left.
+    Full,
+    /// Nothing is made, locked or changed: bounds are those that were published last.
+    Look,
 }
 
 /// Buffers of finished appends, kept for the next ones.
@@ -153,32 +166,63 @@ impl SegmentLog {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Result<Self, PortError> {
-        Self::open_on(root, options, clock, ids, Arc::new(OsDisk))
+        Self::open_with(root, options, clock, ids, Steps::default())
+    }
+
+    /// As [`SegmentLog::open`], taking every durable step through `steps`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_with(
+        root: &Path,
+        options: SegmentLogOptions,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        steps: Steps,
+    ) -> Result<Self, PortError> {
+        Self::open_on(root, options, (clock, ids), Arc::new(OsDisk), steps)
+    }
+
+    /// Opens the log to look at topics and bounds only: changes nothing, needs no permission to write, and takes a
+    /// folder that does not exist for an empty log.
+    #[must_use]
+    pub fn look(root: &Path, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        let (options, disk, steps) = (SegmentLogOptions::default(), Arc::new(OsDisk), Steps::default());
+        Self::over(root, options, (clock, ids), disk, (steps, Access::Look))
     }
 
     fn open_on(
         root: &Path,
         options: SegmentLogOptions,
-        clock: Arc<dyn Clock>,
-        ids: Arc<dyn Ids>,
+        (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>),
         disk: Arc<dyn Disk>,
+        steps: Steps,
     ) -> Result<Self, PortError> {
         options.check()?;
         let failed = |e| PortError::io(format!("cannot make the log's folder {}", root.display()), e);
-        std::fs::create_dir_all(root).map_err(failed)?;
-        if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            topic::sync_dir(parent).map_err(failed)?;
-        }
+        folders::make(root, &steps).map_err(failed)?;
+        Ok(Self::over(root, options, (clock, ids), disk, (steps, Access::Full)))
+    }
+
+    fn over(
+        root: &Path,
+        options: SegmentLogOptions,
+        (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>),
+        disk: Arc<dyn Disk>,
+        (steps, access): (Steps, Access),
+    ) -> Self {
         let inner = Inner {
             root: root.to_owned(),
             options,
             clock,
             ids,
             disk,
+            steps,
+            access,
             bell: Bell::default(),
             buffers: Buffers::default(),
         };
-        Ok(Self { inner: Arc::new(inner), topics: Mutex::default() })
+        Self { inner: Arc::new(inner), topics: Mutex::default() }
     }
 
     /// Removes a topic with all its records; false where there was none. Its readers get an error of kind `Stop`.
@@ -237,6 +281,10 @@ impl SegmentLog {
         if topics.get(topic).is_some_and(|open| open.info.incarnation != info.incarnation) {
             topics.remove(topic);
         }
+        if self.inner.access == Access::Full && !topics.contains_key(topic) {
+            let failed = |e| PortError::io(format!("cannot make topic {topic} durable"), e);
+            topic::settle_names(&self.inner, topic).map_err(failed)?;
+        }
         let path = self.inner.root.join(topic);
         let tag = topic::tag_of(&info.incarnation);
         let partition = Arc::new(Partition::open(Arc::clone(&self.inner), &path, topic, number, tag)?);
@@ -281,7 +329,9 @@ impl EventLog for SegmentLog {
 
     fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetBounds, PortError> {
         let partition = self.partition(topic, partition)?;
-        partition.settle_left_behind()?;
+        if self.inner.access == Access::Full {
+            partition.settle_left_behind()?;
+        }
         let mark = partition.mark()?;
         Ok(OffsetBounds { earliest: mark.earliest, next: mark.next })
     }

@@ -8,7 +8,7 @@ use super::disk::{Flock, Locking, Open, Wait, is_still_at, lock, names_in, open_
 use super::group::Queue;
 use super::index::SegmentIndex;
 use super::mark::Mark;
-use super::{Inner, recover::Tail};
+use super::{Access, Inner, recover::Tail};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
@@ -16,6 +16,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use watertight_core::port::{ErrorKind, PortError};
+use watertight_core::steps::LOG_MARK_WRITE;
 
 /// Name of the lock file.
 pub(super) const LOCK_FILE: &str = "lock";
@@ -103,9 +104,11 @@ impl Partition {
         let name = format!("{topic}/{number}");
         let failed = |e| PortError::io(format!("cannot open partition {name}"), e);
         let dir = File::open(&path).map_err(failed)?;
+        let looking = inner.access == Access::Look;
+        let how = if looking { Open::Read } else { Open::Make };
         let partition = Self {
-            lock_file: open_in(&dir, LOCK_FILE, Open::Make).map_err(failed)?,
-            mark_file: open_in(&dir, MARK_FILE, Open::Make).map_err(failed)?,
+            lock_file: open_in(&dir, LOCK_FILE, how).map_err(failed)?,
+            mark_file: open_in(&dir, MARK_FILE, how).map_err(failed)?,
             inner,
             name: name.clone(),
             number,
@@ -119,7 +122,7 @@ impl Partition {
             ends: Mutex::default(),
             left_behind: Mutex::default(),
         };
-        if let Holding::Held(_held) = partition.hold(Wait::Block)? {
+        if !looking && let Holding::Held(_held) = partition.hold(Wait::Block)? {
             partition.settle(super::recover::Role::Reader)?;
         }
         Ok(partition)
@@ -132,6 +135,10 @@ impl Partition {
 
     /// Asks for the right to change the partition.
     pub(super) fn hold(&self, wait: Wait) -> Result<Holding<'_>, PortError> {
+        if self.inner.access == Access::Look {
+            let message = format!("partition {} is only looked at here; nothing of it can be changed", self.name);
+            return Err(PortError::new(ErrorKind::Stop, message));
+        }
         let state = match wait {
             Wait::Block => locked(&self.state),
             Wait::Try => match self.state.try_lock() {
@@ -179,7 +186,8 @@ impl Partition {
 
     /// Publishes how far the partition is durable, and wakes this process's readers. Only under the lock.
     pub(super) fn publish(&self, mark: &Mark) -> Result<(), PortError> {
-        mark.write(&self.mark_file, self.tag).map_err(|e| self.failed("write the mark", e))?;
+        let written = self.inner.steps.take(LOG_MARK_WRITE, || mark.write(&self.mark_file, self.tag));
+        written.map_err(|e| self.failed("write the mark", e))?;
         self.inner.bell.ring();
         Ok(())
     }

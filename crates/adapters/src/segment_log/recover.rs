@@ -16,6 +16,9 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use watertight_core::port::{ErrorKind, PortError};
+use watertight_core::steps::{
+    LOG_RECOVER_CUT, LOG_RECOVER_NAMES, LOG_RECOVER_REMOVE, LOG_RECOVER_SYNC, LOG_RECOVER_WRITE,
+};
 
 /// Who settles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +104,8 @@ impl Partition {
         }
         if role == Role::Writer && size > found.len {
             tracing::warn!(partition = self.name, segment = last, bytes = size - found.len, "cut a torn tail");
-            self.inner.disk.cut(&file, found.len).map_err(failed)?;
+            let cut = self.inner.steps.take(LOG_RECOVER_CUT, || self.inner.disk.cut(&file, found.len));
+            cut.map_err(failed)?;
         }
         let mark = Mark { base: last, len: found.len, next: found.next, earliest: known.earliest, poisoned: None };
         Ok(Some(Tail { mark, file: Some(file) }))
@@ -132,20 +136,23 @@ impl Partition {
             let len = (to - at).min(REWRITE_BYTES);
             bytes.resize(len as usize, 0);
             file.read_exact_at(&mut bytes, at)?;
-            self.inner.disk.write(file, &[&bytes], at).map_err(|(_, error)| error)?;
+            self.inner
+                .steps
+                .take(LOG_RECOVER_WRITE, || self.inner.disk.write(file, &[&bytes], at).map_err(|(_, error)| error))?;
             at += len;
         }
-        self.inner.disk.sync(file)?;
-        self.inner.disk.sync_dir(&self.dir)
+        self.inner.steps.take(LOG_RECOVER_SYNC, || self.inner.disk.sync(file))?;
+        self.inner.steps.take(LOG_RECOVER_NAMES, || self.inner.disk.sync_dir(&self.dir))
     }
 
     /// Removes segments that were begun but never held anything durable.
     fn remove_unfinished(&self, bases: &[i64]) -> Result<(), PortError> {
         let failed = |e| self.failed("remove an unfinished segment", e);
         for base in bases {
-            super::disk::remove_in(&self.dir, &segment_name(*base)).map_err(failed)?;
+            let remove = || super::disk::remove_in(&self.dir, &segment_name(*base));
+            self.inner.steps.take(LOG_RECOVER_REMOVE, remove).map_err(failed)?;
         }
-        self.inner.disk.sync_dir(&self.dir).map_err(failed)?;
+        self.inner.steps.take(LOG_RECOVER_NAMES, || self.inner.disk.sync_dir(&self.dir)).map_err(failed)?;
         self.forget_below(i64::MAX);
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::recover::Role;
 use super::scan::Stretch;
 use std::time::Duration;
 use watertight_core::port::PortError;
+use watertight_core::steps::{LOG_RETIRE_NAMES, LOG_RETIRE_REMOVE};
 
 /// What retention removed from one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,9 +75,10 @@ impl Partition {
         held.state.tail = None;
         let failed = |e| self.failed("remove an old segment", e);
         for base in &closed[..gone] {
-            remove_in(&self.dir, &segment_name(*base)).map_err(failed)?;
+            let remove = || remove_in(&self.dir, &segment_name(*base));
+            self.inner.steps.take(LOG_RETIRE_REMOVE, remove).map_err(failed)?;
         }
-        self.inner.disk.sync_dir(&self.dir).map_err(failed)?;
+        self.inner.steps.take(LOG_RETIRE_NAMES, || self.inner.disk.sync_dir(&self.dir)).map_err(failed)?;
         self.forget_below(moved.earliest);
         let bytes = sizes[..gone].iter().sum();
         Ok(Some(Retired { partition: self.number, from: mark.earliest, to: moved.earliest, segments: gone, bytes }))

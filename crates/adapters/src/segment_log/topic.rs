@@ -8,11 +8,16 @@ use super::Inner;
 use super::disk::{Locking, Wait, lock};
 use super::mark::Mark;
 use super::partition::{LOCK_FILE, MARK_FILE};
+use crate::folders::sync_dir;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use watertight_core::port::{ErrorKind, PortError, TopicInfo};
+use watertight_core::steps::{
+    LOG_PARTITION_NAMES, LOG_PARTITION_SYNC, LOG_TOPIC_FILE_NAMES, LOG_TOPIC_FILE_RENAME, LOG_TOPIC_FILE_SYNC,
+    LOG_TOPIC_NAMES, LOG_TOPIC_REMOVE, LOG_TOPIC_REMOVE_NAMES, Steps,
+};
 
 const TOPIC_FILE: &str = "topic.json";
 /// Names with `~` cannot be topics.
@@ -45,6 +50,12 @@ pub(super) fn check_name(topic: &str) -> Result<(), PortError> {
 /// The tag of an incarnation, as blocks and marks carry it.
 pub(super) fn tag_of(incarnation: &str) -> u32 {
     crc32c::crc32c(incarnation.as_bytes())
+}
+
+/// Makes the names on the way to a topic's file durable: it may have been made by a process that died before that.
+pub(super) fn settle_names(inner: &Inner, topic: &str) -> io::Result<()> {
+    inner.steps.take(LOG_TOPIC_FILE_NAMES, || sync_dir(&inner.root.join(topic)))?;
+    inner.steps.take(LOG_TOPIC_NAMES, || sync_dir(&inner.root))
 }
 
 /// Reads a topic's file; `None` where there is no such topic.
@@ -98,11 +109,11 @@ pub(super) fn create_topic(inner: &Inner, topic: &str, partitions: i32) -> Resul
             }
         };
         let path = inner.root.join(topic);
-        make_dir(&path, &inner.root).map_err(failed)?;
+        make_dir(&path, &inner.root, &inner.steps).map_err(failed)?;
         for partition in present..partitions {
-            make_partition(&path, partition, tag_of(&file.incarnation)).map_err(failed)?;
+            make_partition(&path, partition, tag_of(&file.incarnation), &inner.steps).map_err(failed)?;
         }
-        replace_file(&path, &file).map_err(failed)?;
+        replace_file(&path, &file, &inner.steps).map_err(failed)?;
         Ok(info(topic, file))
     })
 }
@@ -115,8 +126,8 @@ pub(super) fn remove_topic(inner: &Inner, topic: &str) -> Result<bool, PortError
         let Some(file) = read_file(&inner.root, topic)? else { return Ok(false) };
         let aside = inner.root.join(format!("{REMOVED_PREFIX}{:08x}", tag_of(&file.incarnation)));
         remove_dir(&aside).map_err(failed)?;
-        fs::rename(inner.root.join(topic), &aside).map_err(failed)?;
-        sync_dir(&inner.root).map_err(failed)?;
+        inner.steps.take(LOG_TOPIC_REMOVE, || fs::rename(inner.root.join(topic), &aside)).map_err(failed)?;
+        inner.steps.take(LOG_TOPIC_REMOVE_NAMES, || sync_dir(&inner.root)).map_err(failed)?;
         remove_dir(&aside).map_err(failed)?;
         Ok(true)
     })
@@ -132,32 +143,52 @@ fn with_root_lock<T>(inner: &Inner, work: impl FnOnce() -> Result<T, PortError>)
     }
 }
 
-fn make_partition(topic_path: &Path, partition: i32, tag: u32) -> io::Result<()> {
+fn make_partition(topic_path: &Path, partition: i32, tag: u32, steps: &Steps) -> io::Result<()> {
     let path: PathBuf = topic_path.join(partition.to_string());
+    refuse_records(&path)?;
     // Left by an attempt that died before the topic's file named it: it holds nothing that was acked.
     remove_dir(&path)?;
-    make_dir(&path, topic_path)?;
+    make_dir(&path, topic_path, steps)?;
     File::create(path.join(LOCK_FILE))?;
     let mut mark = File::create(path.join(MARK_FILE))?;
     mark.write_all(&Mark::EMPTY.encode(tag))?;
-    mark.sync_all()?;
-    sync_dir(&path)
+    steps.take(LOG_PARTITION_SYNC, || mark.sync_all())?;
+    steps.take(LOG_PARTITION_NAMES, || sync_dir(&path))
 }
 
-fn replace_file(path: &Path, file: &TopicFile) -> io::Result<()> {
+/// A partition that no topic's file names and that holds segments is no leftover: its topic's file was lost.
+fn refuse_records(partition: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(partition) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        if Path::new(&entry?.file_name()).extension().is_some_and(|ending| ending == "seg") {
+            let message = format!(
+                "{} holds records, but the topic's file {TOPIC_FILE} does not name it: nothing is made anew over them; \
+                 restore that file from a backup, or move the topic's folder away to begin a new topic",
+                partition.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+    }
+    Ok(())
+}
+
+fn replace_file(path: &Path, file: &TopicFile, steps: &Steps) -> io::Result<()> {
     let temporary = path.join("topic.json.new");
     let mut out = File::create(&temporary)?;
     serde_json::to_writer(&mut out, file)?;
     out.write_all(b"\n")?;
-    out.sync_all()?;
-    fs::rename(&temporary, path.join(TOPIC_FILE))?;
-    sync_dir(path)
+    steps.take(LOG_TOPIC_FILE_SYNC, || out.sync_all())?;
+    steps.take(LOG_TOPIC_FILE_RENAME, || fs::rename(&temporary, path.join(TOPIC_FILE)))?;
+    steps.take(LOG_TOPIC_FILE_NAMES, || sync_dir(path))
 }
 
-fn make_dir(path: &Path, parent: &Path) -> io::Result<()> {
+fn make_dir(path: &Path, parent: &Path, steps: &Steps) -> io::Result<()> {
     match fs::create_dir(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => sync_dir(parent),
+        _ => steps.take(LOG_TOPIC_NAMES, || sync_dir(parent)),
     }
 }
 
@@ -166,9 +197,4 @@ fn remove_dir(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Makes the entries of a folder durable.
-pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }

@@ -3,19 +3,28 @@
 mod model;
 mod stream;
 
-use crate::config::{CommitConfig, LogConfig, PipelineConfig, Retention, Source};
+use crate::config::{CommitConfig, Definitions, LogConfig, PipelineConfig, Retention, Source};
 use crate::problem::Report;
 use crate::raw::{RawCommit, RawLog, RawPipeline, Spanned};
 use crate::{Reader, yaml};
 use std::path::{Component, Path, PathBuf};
 
-/// Builds the pipeline; `None` when a part is missing, which is reported then.
-pub(crate) fn pipeline(
-    raw: &RawPipeline,
-    base: &Path,
-    reader: Reader<'_>,
-    report: &mut Report,
-) -> Option<PipelineConfig> {
+/// What could be built.
+pub(crate) struct Built {
+    pub(crate) definitions: Definitions,
+    /// `None` when a part is missing, which is reported then.
+    pub(crate) config: Option<PipelineConfig>,
+}
+
+/// The parts of a pipeline beside its definitions.
+struct Parts {
+    log: Option<LogConfig>,
+    lake: Option<PathBuf>,
+    state: Option<PathBuf>,
+}
+
+/// Builds the pipeline; what is wrong is reported.
+pub(crate) fn pipeline(raw: &RawPipeline, base: &Path, reader: Reader<'_>, report: &mut Report) -> Built {
     let log = raw.log.as_ref().and_then(|raw| log(raw, base, report));
     let lake = raw.lake.as_ref().and_then(|lake| folder(lake, base, report));
     let state = match &raw.state {
@@ -27,15 +36,27 @@ pub(crate) fn pipeline(
     let streams: Vec<_> = raw.streams.iter().map(|raw| stream::stream(raw, report)).collect();
     let models: Vec<_> =
         raw.models.iter().map(|model| model::model(model, &raw.stream_names, base, reader, report)).collect();
+    let complete = streams.iter().all(Option::is_some) && models.iter().all(Option::is_some);
+    let (models, origins): (Vec<_>, Vec<_>) =
+        models.into_iter().flatten().map(|(model, origin)| (model.clone(), (model.name, origin))).unzip();
+    let source =
+        Source { file: report.file().to_owned(), places: raw.places.clone(), sql: origins.into_iter().collect() };
+    let definitions = Definitions { streams: streams.into_iter().flatten().collect(), models, source };
+    let parts = Parts { log, lake, state };
+    let config = if complete { whole(raw, parts, &definitions) } else { None };
+    Built { definitions, config }
+}
+
+fn whole(raw: &RawPipeline, parts: Parts, definitions: &Definitions) -> Option<PipelineConfig> {
     Some(PipelineConfig {
         name: raw.name.as_ref()?.value.clone(),
-        log: log?,
-        lake: lake?,
-        state: state?,
-        streams: streams.into_iter().collect::<Option<_>>()?,
-        models: models.into_iter().collect::<Option<_>>()?,
+        log: parts.log?,
+        lake: parts.lake?,
+        state: parts.state?,
+        streams: definitions.streams.clone(),
+        models: definitions.models.clone(),
         commit: commit(raw.commit.as_ref()?)?,
-        source: Source { file: report.file().to_owned(), places: raw.places.clone() },
+        source: definitions.source.clone(),
     })
 }
 

@@ -5,7 +5,9 @@ use crate::raw::{RawColumn, RawEventId, RawEventTime, RawPayload, RawStream, Spa
 use crate::suggest::did_you_mean;
 use crate::yaml::quoted;
 use std::collections::BTreeMap;
-use watertight_core::schema::{Check, Column, ColumnType, EventIdRule, EventTimeRule, PayloadLimits, StreamDef};
+use watertight_core::schema::{
+    Check, Column, ColumnType, EventIdRule, EventTimeRule, PayloadLimits, StreamDef, check_name,
+};
 
 /// Columns that Watertight adds to a model's table.
 const WINDOW_COLUMNS: [&str; 2] = ["window_start", "window_end"];
@@ -16,14 +18,18 @@ const NESTING_MAX: usize = 32;
 /// DataFusion bins times in nanoseconds: 1677-09-22 to 2262-04-11, in whole days, as microseconds.
 const EVENT_TIME_US: (i64, i64) = (-9_223_286_400_000_000, 9_223_286_400_000_000);
 
-/// Builds a stream; what is wrong is reported.
+/// Builds a stream; what is wrong is reported. A stream whose columns are misnamed is not built: its SQL would be
+/// wrong for that reason alone.
 pub(super) fn stream(raw: &RawStream, report: &mut Report) -> Option<StreamDef> {
     let columns: Vec<Option<Column>> = raw.columns.iter().map(column).collect();
-    own_columns(raw, report);
+    let named = own_columns(raw, report);
     one_path_each(&raw.columns, report);
     let event_id = raw.event_id.as_ref().and_then(|rule| event_id(rule, raw, report));
     let event_time = raw.event_time.as_ref().and_then(|rule| event_time(rule, &raw.columns, report));
     let topic = topic(raw, report);
+    if !named {
+        return None;
+    }
     Some(StreamDef {
         name: raw.name.value.clone(),
         topic: topic?,
@@ -60,13 +66,16 @@ fn topic(raw: &RawStream, report: &mut Report) -> Option<String> {
     Some(name.clone())
 }
 
-/// Columns whose names silver or a model's table gives to something else.
-fn own_columns(raw: &RawStream, report: &mut Report) {
+/// Whether all columns have names of their own; those are reported that silver or a model's table gives to something
+/// else, and names that are none were reported where they were read.
+fn own_columns(raw: &RawStream, report: &mut Report) -> bool {
+    let mut named = raw.columns.iter().all(|column| check_name(&column.name.value).is_ok());
     for column in &raw.columns {
         let name = column.name.value.to_ascii_lowercase();
         if WINDOW_COLUMNS.contains(&name.as_str()) {
             let message = format!("column '{}' is what models call the bounds of a window", column.name.value);
             column.name.problem(report, message, Some("give it another name, and its key as 'path'".into()));
+            named = false;
         }
         let other_id = match &raw.event_id {
             Some(RawEventId::Column(id)) => {
@@ -78,8 +87,10 @@ fn own_columns(raw: &RawStream, report: &mut Report) {
         if name == "event_id" && other_id {
             let message = "column 'event_id' is not what the stream's event_id says, and silver has one event_id";
             column.name.problem(report, message, Some("give it another name, and its key as 'path'".into()));
+            named = false;
         }
     }
+    named
 }
 
 /// No value of an event is read both whole and in parts, and no list or struct into two columns.

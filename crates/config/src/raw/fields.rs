@@ -10,7 +10,7 @@ use crate::problem::{Place, Report};
 use crate::suggest::did_you_mean;
 use crate::units::{self, Unreadable};
 use crate::yaml::{Entry, Kind, Node, below, quoted};
-use watertight_core::schema::check_name;
+use watertight_core::schema::{NameError, check_name};
 
 /// A node and its path.
 #[derive(Debug, Clone)]
@@ -179,13 +179,24 @@ pub(super) fn checked(name: Spanned<String>, report: &mut Report) -> Option<Span
         Ok(()) => Some(name),
         Err(error) => {
             let why = if name.value == name.shown {
-                error.to_string()
+                refused(&name.value, &error)
             } else {
                 format!("what {} stands for", quoted(&name.shown))
             };
             name.problem(report, format!("bad name: {why}"), None);
             None
         }
+    }
+}
+
+/// Why a name is refused; the name as it was written, as far as it can be printed.
+fn refused(name: &str, error: &NameError) -> String {
+    match error {
+        NameError::Character { found, .. } => {
+            format!("{} contains {found:?}; use letters, digits and _ only", quoted(name))
+        }
+        NameError::TooLong(_) => format!("{} is longer than 128 characters", quoted(name)),
+        NameError::Empty | NameError::LeadingDigit(_) | NameError::Reserved(_) => error.to_string(),
     }
 }
 

@@ -1,9 +1,10 @@
-//! The pipeline file from outside: every bad file with its answer, good files with what they mean, and one table of
-//! keys behind the reader, the schema and the reference.
+//! The pipeline file from outside: every bad file with its answer, good files with what they mean, one table of keys
+//! behind the reader, the schema and the reference, and the problems that others find in its SQL.
 
 mod bad;
 mod good;
 mod keys;
+mod sql;
 
 use std::path::{Path, PathBuf};
 use watertight_config::{PipelineConfig, Problems};

@@ -57,6 +57,8 @@ pub struct Outcome {
     pub late: u64,
     /// Silver rows whose time is beyond the future tolerance (among `silver`).
     pub future: u64,
+    /// Silver rows whose record had fields that the definition does not name, kept in `_extra` (among `silver`).
+    pub unknown_fields: u64,
 }
 
 impl Outcome {
@@ -72,6 +74,7 @@ impl Outcome {
         self.erased += other.erased;
         self.late += other.late;
         self.future += other.future;
+        self.unknown_fields += other.unknown_fields;
     }
 }
 
@@ -163,7 +166,7 @@ pub enum TimeDecision {
         watermark_us: Option<i64>,
     },
     /// The input was declared ended: the stream's watermark, and that of every partition, was raised so that every
-    /// open window closed.
+    /// open window closed, but for those that only times beyond the tolerated future had opened.
     EndOfInput {
         /// The watermark from then on, microseconds.
         watermark_us: i64,
@@ -197,6 +200,10 @@ pub struct Books {
     pub kind: CommitKind,
     /// Identity of this attempt's content: the same payload, retried, bears the same id.
     pub commit_id: String,
+    /// Id of the append that this one follows, whose totals and times it carries on: it is made only while that one is
+    /// still the newest. `None` where there was none, and in the oldest books.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
     /// The pipeline's uuid.
     pub pipeline: String,
     /// Topic the ranges belong to; empty where there are none.
@@ -217,6 +224,9 @@ pub struct Books {
     /// Watermarks after this commit (silver, gold).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermarks: Option<Watermarks>,
+    /// Silver: the largest event time that was believed so far, microseconds; `None` before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub largest_event_time_us: Option<i64>,
     /// Recorded decisions taken for this commit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decisions: Vec<TimeDecision>,
@@ -248,6 +258,7 @@ impl Books {
             format: Self::FORMAT,
             kind: CommitKind::Append,
             commit_id,
+            follows: None,
             pipeline: pipeline.to_owned(),
             topic: String::new(),
             incarnation: String::new(),
@@ -255,6 +266,7 @@ impl Books {
             ingested_at_us: 0,
             entries: Vec::new(),
             watermarks: None,
+            largest_event_time_us: None,
             decisions: Vec::new(),
             closed_until_us: None,
             rows: 0,
@@ -266,6 +278,7 @@ impl Books {
 
     /// Closes the entry of this commit: its time, and the totals carried over from the table's `previous` append.
     pub fn carry(&mut self, previous: Option<&Self>, committed_at_us: i64) {
+        self.follows = previous.map(|books| books.commit_id.clone());
         self.totals = previous.map_or_else(Outcome::default, |books| books.totals);
         self.totals.add(&self.total());
         self.rows_total = previous.map_or(0, |books| books.rows_total) + self.rows;
@@ -318,6 +331,7 @@ mod tests {
         let mut second = first.clone();
         second.carry(Some(&first), 200);
         assert_eq!((second.totals.records, second.rows_total, second.committed_at_us), (18, 12, 200));
+        assert_eq!((first.follows, second.follows.as_deref()), (None, Some("1")));
     }
 
     #[test]
@@ -329,5 +343,19 @@ mod tests {
         assert_eq!(serde_json::from_str::<Books>(&text).expect("reads"), books);
         let old = r#"{"format":1,"kind":"append","commit_id":"c","pipeline":"p"}"#;
         assert_eq!(serde_json::from_str::<Books>(old).expect("reads"), Books::append("p", "c".into()));
+        let old = r#"{"records":3,"silver":2,"dead_letters":1}"#;
+        let expected = Outcome { records: 3, silver: 2, dead_letters: 1, ..Outcome::default() };
+        assert_eq!(serde_json::from_str::<Outcome>(old).expect("reads"), expected);
+    }
+
+    #[test]
+    fn unknown_fields_are_added_up_and_are_no_part_of_the_balance() {
+        let mut planted = entry();
+        planted.outcome.unknown_fields = 5;
+        assert_eq!((planted.check_offsets(), planted.check_outcomes()), (Ok(()), Ok(())));
+        let mut books = Books::append("p", "1".into());
+        books.entries = vec![planted.clone(), planted];
+        books.carry(None, 100);
+        assert_eq!(books.totals.unknown_fields, 10);
     }
 }

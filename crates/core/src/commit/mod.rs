@@ -1,7 +1,8 @@
 //! Deciding a commit: facts read from the table → one decision. Pure, and tested over every combination.
 //!
 //! A commit for `(from, to]` may be made only where the stored position equals `from` on the exact version it is
-//! written against. Unknown is not success: an attempt whose answer was lost is resolved by reading the table.
+//! written against, and where the append it carries on is still the newest: a commit that moves no position (windows
+//! closed, a partition declared idle) is fenced by that alone. Unknown is not success: an attempt whose answer was lost is resolved by reading the table.
 
 use crate::position::{PositionStep, Positions, StepError, check_steps};
 
@@ -31,6 +32,8 @@ pub struct Facts<'a> {
     pub own_id_found: bool,
     /// Whether a foreign commit that removes data, or changes protocol or schema, was read.
     pub foreign_damage: bool,
+    /// Whether the append that this one carries on is still the newest; true where it names none.
+    pub follows_newest: bool,
 }
 
 /// What to do.
@@ -44,9 +47,14 @@ pub enum Decision {
     ReadFirst,
     /// Someone else moved the positions: discard the work and read again.
     Stale(StepError),
+    /// Someone else appended since the work was done: discard it and read again.
+    Overtaken,
     /// Stop this table and tell the operator.
     Halt,
 }
+
+/// What is said of a commit that was overtaken.
+pub const OVERTAKEN: &str = "another writer appended since this work was done; it is discarded and read again";
 
 /// Decides. Same facts, same decision.
 #[must_use]
@@ -61,10 +69,17 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
         return Decision::Halt;
     }
     match check_steps(facts.stored, facts.steps) {
-        Ok(()) => Decision::Commit,
+        Ok(()) if facts.follows_newest => Decision::Commit,
+        Ok(()) => Decision::Overtaken,
         Err(error @ StepError::Moved { .. }) => Decision::Stale(error),
         Err(StepError::Backwards { .. }) => Decision::Halt,
     }
+}
+
+/// Whether what `follows` names is still the newest append.
+#[must_use]
+pub fn follows_newest(follows: Option<&str>, newest: Option<&str>) -> bool {
+    follows.is_none_or(|named| newest == Some(named))
 }
 
 #[cfg(test)]

@@ -137,6 +137,17 @@ pub trait LakeTable: Send {
     /// `Corrupt`, or `Stop` where entries were cleaned up.
     fn commits_after(&self, after: Option<u64>) -> Result<Vec<LakeCommit>, PortError>;
 
+    /// As [`LakeTable::commits_after`], but the oldest `count_max` of them at most: for going through a long log a part at
+    /// a time. An adapter that can leaves the others unread.
+    ///
+    /// # Errors
+    /// As [`LakeTable::commits_after`].
+    fn first_commits_after(&self, after: Option<u64>, count_max: usize) -> Result<Vec<LakeCommit>, PortError> {
+        let mut commits = self.commits_after(after)?;
+        commits.truncate(count_max);
+        Ok(commits)
+    }
+
     /// All live files at the newest version read.
     ///
     /// # Errors

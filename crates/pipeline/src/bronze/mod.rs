@@ -7,7 +7,7 @@ mod read;
 mod stage;
 mod transform;
 
-pub use read::chunks_after;
+pub use read::{chunks_between, commits_between};
 pub use stage::BronzeStage;
 pub use transform::bronze_batch;
 

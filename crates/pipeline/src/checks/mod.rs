@@ -2,7 +2,7 @@
 //!
 //! A row fails a check whose value is false. NULL passes, as in SQL. A row for which a check can't be evaluated (a
 //! cast, a division by zero, an overflow) fails that check: it becomes a dead letter `check:<name>` with its bytes
-//! kept, and the stream goes on.
+//! kept, and the stream goes on. No number wraps around: arithmetic is that of models (docs/adr/0011).
 //!
 //! # One row's outcome depends on that row only
 //! A whole batch is evaluated at once. If that fails, the batch is halved until the rows that fail stand alone:
@@ -15,7 +15,7 @@ mod error;
 #[cfg(test)]
 mod tests;
 
-pub use error::CheckError;
+pub use error::{CheckError, Refusal};
 
 use crate::sql::{Failure, Place, Planning, guarded, planning_message, session, unfit};
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
@@ -23,6 +23,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{DFSchema, internal_err};
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, Projection};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use std::sync::Arc;
@@ -65,11 +66,13 @@ impl Checks {
         if !stream.checks.is_empty() {
             let prepared = session(Planning::Batch)
                 .and_then(|state| Ok((state, DFSchema::try_from(Arc::clone(&schema))?)))
-                .map_err(|error| refused(vec![planning_message(&error)]))?;
+                .map_err(|error| refused(vec![Refusal { check: None, why: planning_message(&error) }]))?;
             for check in &stream.checks {
                 match plan(check, &prepared.0, &prepared.1) {
                     Ok(check) => planned.push(check),
-                    Err(why) => reasons.extend(why.into_iter().map(|why| format!("check '{}': {why}", check.name))),
+                    Err(why) => {
+                        reasons.extend(why.into_iter().map(|why| Refusal { check: Some(check.name.clone()), why }));
+                    }
                 }
             }
         }
@@ -157,7 +160,7 @@ fn plan(check: &Check, state: &SessionState, schema: &DFSchema) -> Result<Planne
         if !reasons.is_empty() {
             return Ok(Err(reasons));
         }
-        let physical = state.create_physical_expr(expression, schema)?;
+        let physical = state.create_physical_expr(analyzed(expression, state, schema)?, schema)?;
         if let Some(error) = constants(&physical) {
             let why = planning_message(&error);
             return Ok(Err(vec![format!("a constant in it cannot be used, so that every row would fail: {why}")]));
@@ -172,6 +175,18 @@ fn plan(check: &Check, state: &SessionState, schema: &DFSchema) -> Result<Planne
         Ok(planned) => planned,
         Err(Failure::Error(error)) => Err(vec![planning_message(&error)]),
         Err(Failure::Panic) => Err(vec!["DataFusion panics over it; write it differently".to_owned()]),
+    }
+}
+
+/// The expression as the session's analyzer leaves it in a plan: with coerced types and arithmetic that fails where it
+/// would wrap around. An expression that is planned alone never meets the analyzer.
+fn analyzed(expression: Expr, state: &SessionState, schema: &DFSchema) -> Result<Expr, DataFusionError> {
+    let rows = LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema: Arc::new(schema.clone()) });
+    let plan = LogicalPlan::Projection(Projection::try_new(vec![expression], Arc::new(rows))?);
+    let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
+    match &plan {
+        LogicalPlan::Projection(projection) if projection.expr.len() == 1 => Ok(projection.expr[0].clone()),
+        other => internal_err!("a check became {}", other.display()),
     }
 }
 

@@ -112,6 +112,27 @@ fn a_row_that_cannot_be_evaluated_fails_and_its_neighbours_do_not() {
 }
 
 #[test]
+fn a_row_whose_number_does_not_fit_fails_and_its_neighbours_do_not() {
+    // Wrapped around, all three would pass: the product and the sum of 3, the negation of the least number.
+    let checks = Checks::new(&stream(&[
+        ("product", "qty * 9000000000000000000 > 0"),
+        ("sum", "qty + 9223372036854775807 <> 5"),
+        ("negation", "-qty < 0"),
+    ]))
+    .unwrap();
+    let mut values = vec![("e", Some(1), Some(0)); 300];
+    values[7].2 = Some(3);
+    values[200].2 = Some(i64::MIN);
+    values[299].2 = None;
+    let found: Vec<_> =
+        failed(&checks, &rows(&values)).into_iter().filter(|(row, _)| values[*row].2 != Some(0)).collect();
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(found, [(7, names(&["product", "sum"])), (200, names(&["product", "negation"]))]);
+    let one = Checks::new(&stream(&[("product", "qty * 9000000000000000000 >= 0")])).unwrap();
+    assert_eq!(failed(&one, &rows(&values)), [(7, names(&["product"])), (200, names(&["product"]))]);
+}
+
+#[test]
 fn what_a_row_gives_does_not_depend_on_its_batch() {
     let checks = Checks::new(&stream(&[
         ("and_error", "qty > 0 AND 10 / qty > 2"),
@@ -152,7 +173,7 @@ fn unusable_checks_are_refused_all_at_once_with_their_names() {
         ("NULL", "not true or false"),
         ("price > 'abc'", "a constant in it cannot be used"),
         ("qty > 1 / 0", "a constant in it cannot be used"),
-        ("_event_time > 0", "No field named _event_time"),
+        ("_event_time > 0", "unknown column '_event_time'"),
         ("sum(price) > 0", "aggregates rows"),
         ("qty IN (SELECT 1)", "sub-query"),
         ("(SELECT true)", "sub-query"),
@@ -161,14 +182,15 @@ fn unusable_checks_are_refused_all_at_once_with_their_names() {
         ("row_number() OVER () > 0", "OVER"),
         ("price > $1", "placeholder $1"),
         ("bidPrice > 0", "double quotes"),
-        ("price >", "check 'c':"),
-        ("", "check 'c':"),
-        ("price > 0; drop", "check 'c':"),
+        ("qty > 9000000000000000000 * 9", "a constant in it cannot be used"),
+        ("price >", "not valid SQL: "),
+        ("", "not valid SQL: "),
+        ("price > 0; drop", "not valid SQL: "),
     ] {
         match Checks::new(&stream(&[("fine", "qty > 0"), ("c", sql)])) {
             Err(CheckError::Refused { reasons, .. }) => {
-                assert!(reasons.iter().any(|r| r.contains(expected)), "{sql}: {reasons:?}");
-                assert!(reasons.iter().all(|r| r.starts_with("check 'c':")), "{sql}: {reasons:?}");
+                assert!(reasons.iter().any(|r| r.why.contains(expected)), "{sql}: {reasons:?}");
+                assert!(reasons.iter().all(|r| r.check.as_deref() == Some("c")), "{sql}: {reasons:?}");
             }
             other => panic!("{sql}: {other:?}"),
         }

@@ -4,11 +4,11 @@
 //! and silver's columns), not ahead of silver, and not ahead of gold. In every other case the windows are rebuilt.
 
 use super::engine::{ModelPlan, WindowState};
-use std::path::Path;
+use crate::runtime::{is_gone, unusable};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use watertight_core::port::{ErrorKind, PortError};
-use watertight_state::{Blob, Rebuild, StateIdentity, StateStore};
+use watertight_core::port::PortError;
+use watertight_state::{Blob, Rebuild, StateError, StateFolder, StateIdentity, StateStore};
 
 /// Version of what the blob holds.
 const FORMAT: u32 = 1;
@@ -20,6 +20,8 @@ const BLOB: &str = "windows";
 
 /// The checkpoint of one model.
 pub(super) struct WindowCheckpoint {
+    folder: StateFolder,
+    identity: StateIdentity,
     store: StateStore,
     saved: Instant,
     /// Version of silver that the last saved state covers.
@@ -27,14 +29,11 @@ pub(super) struct WindowCheckpoint {
 }
 
 impl WindowCheckpoint {
-    pub(super) fn open(state_dir: &Path, pipeline: &str, model: &str) -> Result<Self, PortError> {
+    pub(super) fn open(state: &StateFolder, pipeline: &str, model: &str) -> Result<Self, PortError> {
         let what = format!("gold.{model}.windows");
         let identity = StateIdentity { pipeline: pipeline.to_owned(), what, format: FORMAT };
-        let store = StateStore::open(state_dir, identity).map_err(|error| {
-            let advice = "the state folder cannot be used; fix it, or delete it: it is rebuilt from the tables";
-            PortError::caused(ErrorKind::Stop, format!("{advice}: {error}"), error)
-        })?;
-        Ok(Self { store, saved: Instant::now(), upto: None })
+        let store = StateStore::open(state, identity.clone()).map_err(unusable)?;
+        Ok(Self { folder: state.clone(), identity, store, saved: Instant::now(), upto: None })
     }
 
     /// The saved windows and the version of silver they cover, where they can be believed.
@@ -84,10 +83,21 @@ impl WindowCheckpoint {
         let saved = state
             .save()
             .map_err(|error| error.to_string())
-            .and_then(|bytes| self.store.save_blob(BLOB, silver_version, &bytes).map_err(|error| error.to_string()));
+            .and_then(|bytes| self.write(silver_version, &bytes).map_err(|error| error.to_string()));
         match saved {
             Ok(()) => self.upto = Some(silver_version),
             Err(error) => tracing::warn!(error, "open windows were not saved; a start will take longer"),
+        }
+    }
+
+    /// Writes the blob; into the folder made anew, where it was deleted meanwhile.
+    fn write(&mut self, silver_version: u64, bytes: &[u8]) -> Result<(), StateError> {
+        match self.store.save_blob(BLOB, silver_version, bytes) {
+            Err(error) if is_gone(&error) => {
+                self.store = StateStore::open(&self.folder, self.identity.clone())?;
+                self.store.save_blob(BLOB, silver_version, bytes)
+            }
+            other => other,
         }
     }
 }

@@ -6,5 +6,7 @@
 mod checkpoint;
 pub mod engine;
 mod stage;
+mod window_length;
 
 pub use stage::{Covers, GoldStage, model_table_schema};
+pub use window_length::keeps_its_window;

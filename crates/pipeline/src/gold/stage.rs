@@ -8,11 +8,11 @@ use arrow::array::{ArrayRef, AsArray, Date32Array, Int32Array, RecordBatch, Stri
 use arrow::compute::{concat_batches, filter_record_batch, not};
 use arrow::datatypes::{Schema, SchemaRef, TimestampMicrosecondType};
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use watertight_core::port::{CommitRequest, DataFile, ErrorKind, LakeTable, PortError};
 use watertight_core::position::PositionStep;
 use watertight_core::schema::gold_extra_fields;
+use watertight_state::StateFolder;
 
 /// The columns of a model's table: its own, and ours.
 #[must_use]
@@ -22,7 +22,8 @@ pub fn model_table_schema(plan: &ModelPlan) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// One model.
+/// One model. What is closed leaves the windows before it is committed: after a commit that failed, or whose end is not
+/// known, the stage is dropped and another one opened, from what the table says by then.
 pub struct GoldStage {
     table: Box<dyn LakeTable>,
     identity: StreamIdentity,
@@ -45,16 +46,16 @@ impl GoldStage {
     /// [`GoldStage::refold`], then [`GoldStage::settle`] called, before anything else.
     ///
     /// # Errors
-    /// `Stop` where the state folder cannot be used.
+    /// `Retry` where the state folder cannot be used for now, `Stop` where it cannot be used at all.
     pub fn open(
         table: Box<dyn LakeTable>,
         identity: StreamIdentity,
         plan: &Arc<ModelPlan>,
-        state_dir: &Path,
+        state: &StateFolder,
         silver_version: u64,
     ) -> Result<(Self, Covers), PortError> {
         let closed_until_us = table.state().last_append.as_ref().and_then(|books| books.closed_until_us);
-        let mut checkpoint = WindowCheckpoint::open(state_dir, &identity.pipeline, plan.name())?;
+        let mut checkpoint = WindowCheckpoint::open(state, &identity.pipeline, plan.name())?;
         let loaded = checkpoint.load(plan, silver_version, closed_until_us);
         let covers = loaded.as_ref().map_or(Covers::Nothing, |(_, upto)| Covers::Version(*upto));
         let state = loaded.map_or_else(

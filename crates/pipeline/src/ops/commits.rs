@@ -15,8 +15,9 @@ use watertight_core::port::{CommitRequest, ErrorKind, Lake, LakeTable, PortError
 use watertight_core::position::{PositionKey, PositionStep};
 use watertight_core::schema::utc_timestamp;
 
-/// Most commits copied from one table in one turn: bounds the memory of a first copy of a long log.
-const COMMITS_PER_TURN_MAX: usize = 5_000;
+/// Most commits copied in one turn, of all tables together: bounds the memory of a first copy of a long log. Where that
+/// many were copied, there may be more.
+pub const COMMITS_PER_TURN_MAX: usize = 5_000;
 
 /// A table whose books are copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +106,10 @@ impl CommitCopier {
         let (mut rows, mut steps, mut copied) = (Vec::new(), Vec::new(), 0);
         for source in &self.sources {
             let name = format!("{}.{}", source.schema_name, source.table);
+            let left = COMMITS_PER_TURN_MAX - copied;
+            if left == 0 {
+                break;
+            }
             let Some(table) = self.lake.look(&source.schema_name, &source.table)? else { continue };
             let key = PositionKey {
                 pipeline: self.pipeline.clone(),
@@ -117,11 +122,11 @@ impl CommitCopier {
             if after == Some(table.state().version) {
                 continue;
             }
-            let commits = table.commits_after(after)?;
-            let Some(last) = commits.iter().take(COMMITS_PER_TURN_MAX).next_back() else { continue };
+            let commits = table.first_commits_after(after, left)?;
+            let Some(last) = commits.last() else { continue };
             let to = i64::try_from(last.version).unwrap_or(i64::MAX - 1) + 1;
             steps.push(PositionStep { key, from, to });
-            for commit in commits.into_iter().take(COMMITS_PER_TURN_MAX) {
+            for commit in commits {
                 copied += 1;
                 let version = i64::try_from(commit.version).unwrap_or(i64::MAX);
                 let books = commit.books.map(Arc::new);

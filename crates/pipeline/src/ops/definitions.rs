@@ -29,11 +29,41 @@ impl DefinitionKind {
     }
 }
 
+/// From where on a definition is in force.
+#[derive(Debug, Clone, Copy)]
+pub struct InForceFrom<'a> {
+    /// Incarnation of the topic.
+    pub incarnation: &'a str,
+    /// Silver's next offset by partition. For a stream: the first record judged by it. For a model: what silver held when
+    /// the run began that brought it.
+    pub positions: &'a BTreeMap<i32, i64>,
+    /// Of a model: windows that end at or before this instant were written by versions before, microseconds; `None` where
+    /// nothing was written yet. It computes all that end later, whenever their rows came.
+    pub closed_until_us: Option<i64>,
+}
+
+impl InForceFrom<'_> {
+    fn text(&self, kind: DefinitionKind) -> String {
+        let Self { incarnation, positions, closed_until_us } = self;
+        let from = match kind {
+            DefinitionKind::Stream => serde_json::json!({ "incarnation": incarnation, "positions": positions }),
+            DefinitionKind::Model => serde_json::json!({
+                "incarnation": incarnation, "positions": positions, "closed_until_us": closed_until_us
+            }),
+        };
+        from.to_string()
+    }
+}
+
 /// The table and what it holds: the newest version and text of each definition.
 pub struct Definitions {
     table: Box<dyn LakeTable>,
     pipeline: String,
     newest: BTreeMap<(String, String), (i32, String)>,
+    /// All versions there ever were.
+    texts: BTreeMap<(String, String, i32), String>,
+    /// The last attempt to enter a version failed: it may be there all the same, and the table is read before the next.
+    in_doubt: bool,
 }
 
 impl Definitions {
@@ -58,13 +88,24 @@ impl Definitions {
             partition_column: "_recorded_date".to_owned(),
             pipeline: pipeline.to_owned(),
         })?;
-        let mut definitions = Self { table, pipeline: pipeline.to_owned(), newest: BTreeMap::new() };
-        for file in definitions.table.live_files()? {
-            for batch in definitions.table.read(&file, &["kind", "name", "version", "definition"])? {
-                definitions.take(&batch?);
+        let mut definitions = Self {
+            table,
+            pipeline: pipeline.to_owned(),
+            newest: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            in_doubt: false,
+        };
+        definitions.read()?;
+        Ok(definitions)
+    }
+
+    fn read(&mut self) -> Result<(), PortError> {
+        for file in self.table.live_files()? {
+            for batch in self.table.read(&file, &["kind", "name", "version", "definition"])? {
+                self.take(&batch?);
             }
         }
-        Ok(definitions)
+        Ok(())
     }
 
     fn take(&mut self, batch: &RecordBatch) {
@@ -74,14 +115,21 @@ impl Definitions {
         for row in 0..batch.num_rows() {
             let key = (kinds.value(row).to_owned(), names.value(row).to_owned());
             let version = versions.value(row);
+            self.texts.insert((key.0.clone(), key.1.clone(), version), texts.value(row).to_owned());
             if self.newest.get(&key).is_none_or(|(known, _)| *known < version) {
                 self.newest.insert(key, (version, texts.value(row).to_owned()));
             }
         }
     }
 
+    /// The text of one version of a definition.
+    #[must_use]
+    pub fn text(&self, kind: DefinitionKind, name: &str, version: i32) -> Option<&str> {
+        self.texts.get(&(kind.name().to_owned(), name.to_owned(), version)).map(String::as_str)
+    }
+
     /// The version of this definition; a text that differs from the newest becomes the next version, in force from
-    /// `positions` (next offset by partition of `incarnation`).
+    /// `from`.
     ///
     /// # Errors
     /// See [`CommitFailure`].
@@ -90,18 +138,24 @@ impl Definitions {
         kind: DefinitionKind,
         name: &str,
         definition: &impl serde::Serialize,
-        (incarnation, positions): (&str, &BTreeMap<i32, i64>),
+        from: InForceFrom<'_>,
         committer: &Committer<'_>,
     ) -> Result<i32, CommitFailure> {
-        let bug = |e| PortError::caused(ErrorKind::Bug, "a definition could not be written as JSON", e);
-        let text = serde_json::to_string(definition).map_err(bug)?;
+        if self.in_doubt {
+            committer.retry("read the definitions", || {
+                self.table.refresh()?;
+                self.read()
+            })?;
+            self.in_doubt = false;
+        }
+        let text = definition_text(definition)?;
         let key = (kind.name().to_owned(), name.to_owned());
         let newest = self.newest.get(&key);
         if let Some((version, _)) = newest.filter(|(_, known)| *known == text) {
             return Ok(*version);
         }
         let version = newest.map_or(1, |(version, _)| version + 1);
-        let from = serde_json::json!({ "incarnation": incarnation, "positions": positions }).to_string();
+        let from = from.text(kind);
         let now_us = committer.now_us();
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from(vec![kind.name()])),
@@ -127,8 +181,20 @@ impl Definitions {
         books.rows = 1;
         books.carry(self.table.state().last_append.as_ref(), now_us);
         let request = CommitRequest { steps, files: vec![file], books, timestamp_us: now_us };
+        self.in_doubt = true;
         committer.commit(self.table.as_mut(), &request)?;
+        self.in_doubt = false;
+        self.texts.insert((key.0.clone(), key.1.clone(), version), text.clone());
         self.newest.insert(key, (version, text));
         Ok(version)
     }
+}
+
+/// A definition as it is kept and compared.
+///
+/// # Errors
+/// `Bug` where it is not JSON.
+pub fn definition_text(definition: &impl serde::Serialize) -> Result<String, PortError> {
+    serde_json::to_string(definition)
+        .map_err(|e| PortError::caused(ErrorKind::Bug, "a definition could not be written as JSON", e))
 }

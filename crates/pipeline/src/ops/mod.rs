@@ -5,5 +5,5 @@
 mod commits;
 mod definitions;
 
-pub use commits::{CommitCopier, CopiedTable};
-pub use definitions::{DefinitionKind, Definitions};
+pub use commits::{COMMITS_PER_TURN_MAX, CommitCopier, CopiedTable};
+pub use definitions::{DefinitionKind, Definitions, InForceFrom, definition_text};

@@ -1,6 +1,6 @@
 //! Commits that survive lost answers: tried until it is known how they ended.
 
-use super::health::{Condition, Health, Part};
+use super::health::{Condition, Health, Part, Rebuilding};
 use super::signal::Stop;
 use std::time::Duration;
 use watertight_core::books::Imbalance;
@@ -26,6 +26,9 @@ pub enum CommitFailure {
 }
 
 /// Makes commits for one part of the pipeline: retries what may pass, resolves what is unknown.
+///
+/// A model's never waits, because it works on its stream's thread, and streams go on without models: what may pass is
+/// returned at the first failure. What is unknown of it is then resolved by opening its table again, not by a retry.
 pub struct Committer<'a> {
     /// Whose condition is reported.
     pub part: Part,
@@ -52,21 +55,32 @@ impl Committer<'_> {
         self.ids.fresh()
     }
 
-    /// Tries `action` until it succeeds or fails for good.
+    /// Notes how far this part has read back what it keeps in memory; at the end it is done with it.
+    pub fn note_rebuilding(&self, done: u64, of: u64) {
+        self.health.note_rebuilding(&self.part, (done < of).then_some(Rebuilding { done, of }));
+    }
+
+    fn waits(&self) -> bool {
+        !matches!(self.part, Part::Model(_))
+    }
+
+    /// Tries `action` until it succeeds or fails for good; for a model, once.
     ///
     /// # Errors
-    /// `Stopped`, or an error whose kind is neither `Retry` nor `Unknown`.
+    /// `Stopped`, or an error whose kind is neither `Retry` nor `Unknown`; for a model, any.
     pub fn retry<T>(&self, what: &str, mut action: impl FnMut() -> Result<T, PortError>) -> Result<T, CommitFailure> {
         let mut pause = BACKOFF_FIRST;
         loop {
             let error = match action() {
                 Ok(done) => {
-                    self.health.set(&self.part, Condition::Running);
+                    if self.waits() {
+                        self.health.set(&self.part, Condition::Running);
+                    }
                     return Ok(done);
                 }
                 Err(error) => error,
             };
-            if !matches!(error.kind, ErrorKind::Retry | ErrorKind::Unknown) {
+            if !self.waits() || !matches!(error.kind, ErrorKind::Retry | ErrorKind::Unknown) {
                 return Err(error.into());
             }
             tracing::warn!(part = %self.part, what, error = error.chain(), "waiting for this to pass");

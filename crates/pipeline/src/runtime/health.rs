@@ -48,6 +48,15 @@ pub enum Condition {
     Done,
 }
 
+/// How far a part is with reading back from its tables what it keeps in memory: rows, of so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rebuilding {
+    /// Rows read.
+    pub done: u64,
+    /// Rows to be read.
+    pub of: u64,
+}
+
 type Listener = Box<dyn Fn(&BTreeMap<Part, Condition>) + Send + Sync>;
 
 /// The conditions of all parts. A listener is told of each change.
@@ -55,6 +64,7 @@ type Listener = Box<dyn Fn(&BTreeMap<Part, Condition>) + Send + Sync>;
 pub struct Health {
     conditions: Arc<Mutex<BTreeMap<Part, Condition>>>,
     commit_times: Arc<Mutex<BTreeMap<Part, Duration>>>,
+    rebuilding: Arc<Mutex<BTreeMap<Part, Rebuilding>>>,
     listener: Arc<Listener>,
 }
 
@@ -62,11 +72,19 @@ impl Health {
     /// Nothing known yet.
     #[must_use]
     pub fn new(listener: Listener) -> Self {
-        Self { conditions: Arc::default(), commit_times: Arc::default(), listener: Arc::new(listener) }
+        Self {
+            conditions: Arc::default(),
+            commit_times: Arc::default(),
+            rebuilding: Arc::default(),
+            listener: Arc::new(listener),
+        }
     }
 
     /// Enters a condition; the listener hears of it only where it changed.
     pub fn set(&self, part: &Part, condition: Condition) {
+        if condition != Condition::Running {
+            self.note_rebuilding(part, None);
+        }
         let mut conditions = self.conditions.lock().unwrap_or_else(PoisonError::into_inner);
         if conditions.get(part) == Some(&condition) {
             return;
@@ -84,6 +102,21 @@ impl Health {
     #[must_use]
     pub fn commit_times(&self) -> BTreeMap<Part, Duration> {
         self.commit_times.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes how far a part is with rebuilding its state; `None` when it is done with it. No listener hears of it.
+    pub fn note_rebuilding(&self, part: &Part, at: Option<Rebuilding>) {
+        let mut rebuilding = self.rebuilding.lock().unwrap_or_else(PoisonError::into_inner);
+        match at {
+            Some(at) => rebuilding.insert(part.clone(), at),
+            None => rebuilding.remove(part),
+        };
+    }
+
+    /// The parts that are rebuilding their state.
+    #[must_use]
+    pub fn rebuilding(&self) -> BTreeMap<Part, Rebuilding> {
+        self.rebuilding.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// All conditions.

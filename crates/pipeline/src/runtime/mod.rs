@@ -3,15 +3,21 @@
 mod commit;
 mod health;
 mod identity;
+mod models;
 mod signal;
 mod start;
+mod state;
 mod stream;
 mod supervisor;
+mod threads;
 
 pub use commit::{CommitFailure, Committer};
-pub use health::{Condition, Health, Part};
+pub use health::{Condition, Health, Part, Rebuilding};
 pub use identity::StreamIdentity;
 pub use signal::Stop;
-pub use start::{Parts, Setup};
+pub use start::{Parts, Setup, Upto};
+pub(crate) use state::{is_gone, unusable};
 pub use stream::{CommitBounds, RunUntil, StreamFailure};
 pub use supervisor::{RunOutcome, run};
+pub(crate) use threads::in_background;
+pub use threads::stopping_at_panic;

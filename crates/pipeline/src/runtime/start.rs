@@ -1,27 +1,24 @@
 //! Starting one stream: its tables opened, its definitions numbered, its state loaded or rebuilt.
 
 use super::commit::{CommitFailure, Committer};
-use super::health::{Condition, Health, Part};
+use super::health::{Health, Part};
 use super::identity::StreamIdentity;
+use super::models::{Models, Source};
 use super::signal::Stop;
 use super::stream::{CommitBounds, RunUntil};
-use crate::bronze::BronzeStage;
-use crate::feed::utc_day;
-use crate::gold::engine::ModelPlan;
-use crate::gold::{Covers, GoldStage, model_table_schema};
-use crate::ops::{DefinitionKind, Definitions};
-use crate::silver::{Judge, KnownIds, SilverStage, StreamTime};
+use crate::bronze::{BronzeStage, chunks_between, commits_between};
+use crate::ops::{DefinitionKind, Definitions, InForceFrom, definition_text};
+use crate::silver::{Judge, KnownIds, SilverCommit, SilverStage, StreamTime};
 use arrow::datatypes::SchemaRef;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use watertight_core::books::CommitKind;
-use watertight_core::port::{
-    Clock, DataFile, ErrorKind, EventLog, Ids, Lake, LakeTable, PortError, TableSpec, TopicInfo,
-};
+use watertight_core::port::{Clock, ErrorKind, EventLog, Ids, Lake, LakeTable, PortError, TableSpec, TopicInfo};
 use watertight_core::schema::{
-    BRONZE_PARTITION, DLQ_PARTITION, GOLD_PARTITION, ModelDef, StreamDef, bronze_schema, dlq_schema, silver_schema,
+    BRONZE_PARTITION, DLQ_PARTITION, ModelDef, StreamDef, bronze_schema, dlq_schema, silver_schema,
 };
+use watertight_core::steps::Steps;
+use watertight_state::StateFolder;
 
 /// The outside, as given to a run.
 #[derive(Clone)]
@@ -34,6 +31,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Identifiers.
     pub ids: Arc<dyn Ids>,
+    /// The way to take durable steps in the state folder.
+    pub steps: Steps,
 }
 
 /// What to run.
@@ -51,14 +50,20 @@ pub struct Setup {
     pub until: RunUntil,
     /// Folder for checkpoints of state.
     pub state_dir: PathBuf,
+    /// How far events are carried.
+    pub upto: Upto,
 }
 
-/// A model at work, or stopped by its own failure.
-pub(super) enum Model {
-    /// At work.
-    Running(Box<GoldStage>),
-    /// Stopped.
-    Failed,
+/// The last stage of a run. What lies behind it is caught up by a later run that goes further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Upto {
+    /// Records are kept as they came, nothing is judged.
+    Bronze,
+    /// Rows and dead letters; models stand still.
+    Silver,
+    /// Everything.
+    #[default]
+    Gold,
 }
 
 /// A stream ready to run.
@@ -66,7 +71,8 @@ pub(super) struct Started {
     pub topic: TopicInfo,
     pub bronze: BronzeStage,
     pub silver: SilverStage,
-    pub models: Vec<(Part, Model)>,
+    pub models: Models,
+    pub identity: StreamIdentity,
 }
 
 /// Opens everything one stream needs.
@@ -85,10 +91,14 @@ impl Starter<'_> {
         Committer { part, health: self.health, stop: self.stop, clock: clock.as_ref(), ids: ids.as_ref() }
     }
 
+    pub(super) fn state_folder(&self) -> StateFolder {
+        StateFolder { path: self.setup.state_dir.clone(), steps: self.parts.steps.clone() }
+    }
+
     pub(super) fn start(&self) -> Result<Started, CommitFailure> {
         let committer = self.committer(Part::Stream(self.def.name.clone()));
         let topic = committer.retry("open the topic", || match self.parts.log.topic(&self.def.topic)? {
-            Some(topic) if topic.partitions >= self.def.partitions => Ok(topic),
+            Some(topic) if topic.partitions >= self.def.partitions => Ok(self.tell_of_more_partitions(topic)),
             _ => self.parts.log.create_topic(&self.def.topic, self.def.partitions),
         })?;
         let name = &self.def.name;
@@ -101,21 +111,95 @@ impl Starter<'_> {
             incarnation: topic.incarnation.as_str().into(),
             definition: 0,
         };
-        let at = identity.positions(silver.state());
         self.tell_of_another_incarnation(&identity, bronze.as_ref());
-        identity.definition = self.version(DefinitionKind::Stream, name, self.def, (&identity, &at), &committer)?;
-        let known = KnownIds::open(&self.setup.state_dir, &self.setup.pipeline, name, silver.as_ref())?;
-        let judge = Judge::new(self.def, known.hasher())?;
-        let recorded = silver.state().last_append.as_ref().and_then(|books| books.watermarks.clone());
-        let time = StreamTime::resume(&self.def.event_time, recorded.as_ref());
-        let bronze = BronzeStage::new(bronze, identity.clone());
-        let mut silver = SilverStage::new(silver, dead, identity.clone(), judge, time, known);
+        let folder = self.state_folder();
+        let known = committer.retry("load the known ids", || {
+            let told = |done, of| committer.note_rebuilding(done, of);
+            KnownIds::open(&folder, &self.setup.pipeline, name, silver.as_ref(), &told)
+        })?;
+        let hasher = known.hasher();
+        let judge = Judge::new(self.def, hasher.clone())?;
+        let unfinished = self.unfinished(&identity, silver.as_ref(), dead.as_ref())?;
+        let (version, first) = unfinished.as_ref().map_or((0, self.def), |(version, before)| (*version, before));
+        identity.definition = version;
+        let books = silver.state().last_append.as_ref();
+        let time = StreamTime::resume(&first.event_time, books.and_then(|books| books.watermarks.as_ref()))
+            .with_largest(books.and_then(|books| books.largest_event_time_us));
+        let mut silver = SilverStage::new(silver, dead, identity.clone(), Judge::new(first, hasher)?, time, known);
         silver.know_partitions(topic.partitions);
-        let mut models = Vec::new();
-        for def in self.setup.models.iter().filter(|model| model.from == *name) {
-            models.push(self.model(def, &identity, &silver)?);
+        if unfinished.is_some() {
+            self.finish_under_old_definition(bronze.as_ref(), &mut silver, &committer)?;
         }
-        Ok(Started { topic, bronze, silver, models })
+        let at = silver.positions();
+        let from = InForceFrom { incarnation: &topic.incarnation, positions: &at, closed_until_us: None };
+        identity.definition = self.version(DefinitionKind::Stream, name, self.def, from, &committer)?;
+        silver.redefine(identity.definition, judge, &self.def.event_time);
+        let bronze = BronzeStage::new(bronze, identity.clone());
+        let models = Models::open(Source { starter: self, identity: &identity, silver: &silver });
+        Ok(Started { topic, bronze, silver, models, identity })
+    }
+
+    /// The definition that is to finish what a crash between the commits of dead letters and silver left: which records
+    /// are dead letters is settled there, by the definition that those were judged by. `None` where nothing is left, or
+    /// that definition is the one that goes on.
+    fn unfinished(
+        &self,
+        identity: &StreamIdentity,
+        silver: &dyn LakeTable,
+        dead: &dyn LakeTable,
+    ) -> Result<Option<(i32, StreamDef)>, PortError> {
+        if ahead(&identity.positions(dead.state()), &identity.positions(silver.state())).is_empty() {
+            return Ok(None);
+        }
+        let Some(version) = dead.state().last_append.as_ref().map(|books| books.definition) else { return Ok(None) };
+        let name = &self.def.name;
+        let definitions = self.definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = definitions.text(DefinitionKind::Stream, name, version);
+        if text == Some(definition_text(self.def)?.as_str()) {
+            return Ok(None);
+        }
+        let before = text.and_then(|text| serde_json::from_str(text).ok());
+        let before = before.ok_or_else(|| {
+            let message = format!(
+                "dead letters of stream {name} were written under version {version} of its definition, silver does not \
+                 have the records beside them yet, and ops.definitions does not hold that version in a form that can be \
+                 read; bring ops.definitions back, or run once the version of watertight that wrote it"
+            );
+            PortError::new(ErrorKind::Stop, message)
+        })?;
+        Ok(Some((version, before)))
+    }
+
+    /// Brings silver up to where the dead letters are.
+    fn finish_under_old_definition(
+        &self,
+        bronze: &dyn LakeTable,
+        silver: &mut SilverStage,
+        committer: &Committer<'_>,
+    ) -> Result<(), CommitFailure> {
+        let ends = ahead(&silver.dead_letter_positions(), &silver.positions());
+        tracing::info!(stream = self.def.name, ?ends, "finishing under the old definition what was begun under it");
+        // Models are opened behind this, and read it from the table.
+        let mut on_commit = |_: SilverCommit| -> Result<(), CommitFailure> { Ok(()) };
+        for commit in commits_between(bronze, silver.incarnation(), &silver.positions(), &ends)? {
+            let chunks = chunks_between(bronze, &commit, &silver.positions(), Some(&ends))?;
+            silver.process(&chunks, committer, &mut on_commit)?;
+        }
+        Ok(())
+    }
+
+    /// A topic can't lose partitions: what the file says too little of is read all the same.
+    fn tell_of_more_partitions(&self, topic: TopicInfo) -> TopicInfo {
+        if topic.partitions > self.def.partitions {
+            tracing::warn!(
+                topic = topic.name,
+                partitions = topic.partitions,
+                declared = self.def.partitions,
+                "the topic has more partitions than the pipeline file declares; all of them are read, and a topic's \
+                 partitions cannot be made fewer: correct the file"
+            );
+        }
+        topic
     }
 
     /// A topic that was deleted and made anew is read from its beginning; what was not read of the old one is gone.
@@ -131,7 +215,7 @@ impl Starter<'_> {
         }
     }
 
-    fn open(
+    pub(super) fn open(
         &self,
         committer: &Committer<'_>,
         schema_name: &str,
@@ -149,131 +233,21 @@ impl Starter<'_> {
         committer.retry("open a table", || self.parts.lake.open(&spec))
     }
 
-    fn version(
+    pub(super) fn version(
         &self,
         kind: DefinitionKind,
         name: &str,
         definition: &impl serde::Serialize,
-        (identity, at): (&StreamIdentity, &BTreeMap<i32, i64>),
+        from: InForceFrom<'_>,
         committer: &Committer<'_>,
     ) -> Result<i32, CommitFailure> {
         let mut definitions = self.definitions.lock().unwrap_or_else(PoisonError::into_inner);
-        definitions.in_force(kind, name, definition, (&identity.incarnation, at), committer)
-    }
-
-    /// Opens a model; its own failure is noted and leaves the others alone.
-    fn model(
-        &self,
-        def: &ModelDef,
-        identity: &StreamIdentity,
-        silver: &SilverStage,
-    ) -> Result<(Part, Model), CommitFailure> {
-        let part = Part::Model(def.name.clone());
-        let committer = self.committer(part.clone());
-        match self.open_model(def, identity, silver, &committer) {
-            Ok(stage) => {
-                self.health.set(&part, Condition::Running);
-                Ok((part, Model::Running(Box::new(stage))))
-            }
-            Err(CommitFailure::Stopped) => Err(CommitFailure::Stopped),
-            Err(error) => {
-                fail_model(self.health, &part, &error);
-                Ok((part, Model::Failed))
-            }
-        }
-    }
-
-    fn open_model(
-        &self,
-        def: &ModelDef,
-        identity: &StreamIdentity,
-        silver: &SilverStage,
-        committer: &Committer<'_>,
-    ) -> Result<GoldStage, CommitFailure> {
-        let plan = ModelPlan::new(def, &silver.table().columns())
-            .map_err(|e| PortError::caused(ErrorKind::Stop, format!("model {}: {e}", def.name), e))?;
-        let table = self.open(committer, "gold", &def.name, model_table_schema(&plan), GOLD_PARTITION)?;
-        let at = identity.positions(table.state());
-        let mut identity = identity.clone();
-        identity.definition = self.version(DefinitionKind::Model, &def.name, def, (&identity, &at), committer)?;
-        let version = silver.table().state().version;
-        let (mut stage, covers) = GoldStage::open(table, identity, &plan, &self.setup.state_dir, version)?;
-        match covers {
-            Covers::Version(upto) => continue_windows(&mut stage, def, silver, upto, committer)?,
-            Covers::Nothing => rebuild_windows(&mut stage, def, silver, committer)?,
-        }
-        Ok(stage)
+        definitions.in_force(kind, name, definition, from, committer)
     }
 }
 
-/// Notes a model's failure, loudly; bronze, silver and the other models go on.
-pub(super) fn fail_model(health: &Health, part: &Part, error: &CommitFailure) {
-    let error = match error {
-        CommitFailure::Port(error) => error.chain(),
-        other => other.to_string(),
-    };
-    tracing::error!(%part, error, "the model stopped; it catches up from silver once it is fixed and the pipeline restarted");
-    health.set(part, Condition::Failed { error });
-}
-
-/// Folds what silver got after the checkpoint was made.
-fn continue_windows(
-    stage: &mut GoldStage,
-    def: &ModelDef,
-    silver: &SilverStage,
-    upto: u64,
-    committer: &Committer<'_>,
-) -> Result<(), CommitFailure> {
-    let table = silver.table();
-    if upto < table.state().version {
-        for commit in table.commits_after(Some(upto))? {
-            let append = commit.books.as_ref().is_some_and(|books| books.kind == CommitKind::Append);
-            for file in commit.files.iter().filter(|_| append) {
-                let batches = table.read(file, &[])?.collect::<Result<Vec<_>, _>>()?;
-                stage.refold(&batches, def.window_us)?;
-            }
-        }
-    }
-    stage.settle()?;
-    match silver.time().stream_us() {
-        Some(watermark_us) => stage.close(watermark_us, &silver.positions(), committer),
-        None => Ok(()),
-    }
-}
-
-/// Folds the rows of silver whose windows are not closed, day by day, closing what can be closed on the way.
-fn rebuild_windows(
-    stage: &mut GoldStage,
-    def: &ModelDef,
-    silver: &SilverStage,
-    committer: &Committer<'_>,
-) -> Result<(), CommitFailure> {
-    let table = silver.table();
-    let first_day = stage.closed_until_us().map(|closed| utc_day(closed.saturating_sub(def.window_us)));
-    let mut days: BTreeMap<i32, Vec<DataFile>> = BTreeMap::new();
-    for file in table.live_files()? {
-        if first_day.is_none_or(|first| file.partition_days >= first) {
-            days.entry(file.partition_days).or_default().push(file);
-        }
-    }
-    let watermark_us = silver.time().stream_us();
-    let (mut staged, mut rows) = (Vec::new(), 0);
-    for (day, files) in days {
-        for file in files {
-            let batches = table.read(&file, &[])?.collect::<Result<Vec<_>, _>>()?;
-            stage.refold(&batches, def.window_us)?;
-        }
-        let day_end_us = (i64::from(day) + 1).saturating_mul(86_400_000_000);
-        if let Some(watermark_us) = watermark_us {
-            let (files, count) = stage.close_staged(watermark_us.min(day_end_us), committer)?;
-            staged.extend(files);
-            rows += count;
-        }
-    }
-    match watermark_us {
-        Some(watermark_us) if !staged.is_empty() => {
-            stage.commit(staged, rows, watermark_us, &silver.positions(), committer)
-        }
-        _ => Ok(()),
-    }
+/// Those of `positions` that are ahead of `others`.
+fn ahead(positions: &BTreeMap<i32, i64>, others: &BTreeMap<i32, i64>) -> BTreeMap<i32, i64> {
+    let is_ahead = |&(partition, next): &(&i32, &i64)| others.get(partition).is_none_or(|other| other < next);
+    positions.iter().filter(is_ahead).map(|(partition, next)| (*partition, *next)).collect()
 }

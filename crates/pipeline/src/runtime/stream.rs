@@ -2,14 +2,15 @@
 
 use super::commit::CommitFailure;
 use super::health::{Condition, Part};
-use super::start::{Model, Started, Starter, fail_model};
-use crate::bronze::chunks_after;
+use super::models::Source;
+use super::start::{Started, Starter, Upto};
+use crate::bronze::{chunks_between, commits_between};
 use crate::feed::Chunk;
 use crate::silver::SilverCommit;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use watertight_core::port::{ErrorKind, Fetched, GapCause, LogReader, PortError};
+use watertight_core::port::{ErrorKind, Fetched, GapCause, LogReader, OffsetBounds, PortError};
 
 /// Longest wait in one fetch: a stop is noticed within it.
 const FETCH_WAIT_MAX: Duration = Duration::from_millis(100);
@@ -17,8 +18,9 @@ const FETCH_WAIT_MAX: Duration = Duration::from_millis(100);
 const TOPIC_ASKED_EVERY: Duration = Duration::from_secs(1);
 /// Consecutive fetches of a partition are put together up to this many records, so that they are decoded together.
 const MERGED_RECORDS_MAX: usize = 4_096;
-/// First number of bronze commits looked at behind the newest one for where silver is.
-const LOOK_BACK_FIRST: u64 = 64;
+/// How long a run that ends by itself waits, once it is done, for models that could not be written. Longer, and a gold
+/// table whose disk is full would hold up what was to run next; the next start catches up.
+const MODELS_AWAITED_MAX: Duration = Duration::from_secs(10);
 
 /// What bounds an epoch.
 #[derive(Debug, Clone, Copy)]
@@ -74,12 +76,7 @@ pub(super) fn run_stream(starter: &Starter<'_>) -> Result<(), CommitFailure> {
     worker.live()?;
     starter.health.set(&part, Condition::Done);
     let version = worker.started.silver.table().state().version;
-    for (part, model) in &mut worker.started.models {
-        if let Model::Running(stage) = model {
-            stage.save(version);
-            starter.health.set(part, Condition::Done);
-        }
-    }
+    worker.started.models.end(starter, version);
     Ok(())
 }
 
@@ -98,31 +95,15 @@ impl Worker<'_> {
             bronze.iter().any(|(partition, to)| positions.get(partition) != Some(to))
         };
         let (silver, bronze) = (self.started.silver.positions(), self.started.bronze.positions());
-        if !behind(&silver, &bronze) {
+        if self.upto_bronze() || !behind(&silver, &bronze) {
             return Ok(());
         }
-        let newest = table.state().version;
-        let mut look_back = LOOK_BACK_FIRST;
-        let commits = loop {
-            let after = newest.checked_sub(look_back);
-            let commits = table.commits_after(after)?;
-            let mut firsts: BTreeMap<i32, i64> = BTreeMap::new();
-            for entry in commits.iter().filter_map(|c| c.books.as_ref()).flat_map(|b| &b.entries) {
-                firsts.entry(entry.partition).or_insert(entry.from);
-            }
-            let reaches = |(partition, to): (&i32, &i64)| {
-                let at = silver.get(partition).copied();
-                at == Some(*to) || at.is_some_and(|at| firsts.get(partition).is_some_and(|first| *first <= at))
-            };
-            if after.is_none() || bronze.iter().all(reaches) {
-                break commits;
-            }
-            look_back *= 4;
-        };
+        let incarnation = self.started.identity.incarnation.clone();
+        let commits = commits_between(table, &incarnation, &silver, &bronze)?;
         tracing::info!(stream = self.starter.def.name, commits = commits.len(), "catching silver up from bronze");
         for commit in commits {
             let at = self.started.silver.positions();
-            let chunks = chunks_after(self.started.bronze.table(), &commit, &at)?;
+            let chunks = chunks_between(self.started.bronze.table(), &commit, &at, None)?;
             self.silver(&chunks)?;
             if self.starter.stop.requested() {
                 return Err(CommitFailure::Stopped);
@@ -140,13 +121,16 @@ impl Worker<'_> {
             if !fetched.is_empty() {
                 self.epoch(fetched)?;
             }
-            self.declare_idle_partitions()?;
+            if !self.upto_bronze() {
+                self.declare_idle_partitions()?;
+            }
             if self.started.silver.has_decisions() {
                 self.silver(&[])?;
             }
             if self.starter.stop.requested() {
                 return Ok(());
             }
+            self.open_models_again();
             if ends.as_ref().is_some_and(|ends| self.has_reached(ends)) {
                 return self.finish();
             }
@@ -167,12 +151,18 @@ impl Worker<'_> {
         for partition in 0..self.started.topic.partitions {
             let at = match stored.get(&partition) {
                 Some(next) => *next,
-                None => committer.retry("ask for offsets", || log.bounds(&def.topic, partition))?.earliest,
+                None => self.bounds(partition)?.earliest,
             };
             self.seen.entry(partition).or_insert_with(Instant::now);
             from.push((partition, at));
         }
         committer.retry("open a reader", || log.reader(&def.topic, &from))
+    }
+
+    fn bounds(&self, partition: i32) -> Result<OffsetBounds, CommitFailure> {
+        let Starter { parts, def, .. } = self.starter;
+        let committer = self.starter.committer(Part::Stream(def.name.clone()));
+        committer.retry("ask for offsets", || parts.log.bounds(&def.topic, partition))
     }
 
     /// Fetches until the interval is over, a bound is reached, a stop is asked for, or nothing more is there.
@@ -222,7 +212,9 @@ impl Worker<'_> {
         }
         let began = Instant::now();
         self.started.bronze.commit(&chunks, committer.fresh_id(), &committer)?;
-        self.silver(&chunks)?;
+        if !self.upto_bronze() {
+            self.silver(&chunks)?;
+        }
         self.starter.health.note_commit(&committer.part, began.elapsed());
         Ok(())
     }
@@ -232,7 +224,10 @@ impl Worker<'_> {
         let starter = self.starter;
         let committer = starter.committer(Part::Stream(starter.def.name.clone()));
         let models = &mut self.started.models;
-        let mut on_commit = |commit: SilverCommit| feed_models(starter, models, &commit);
+        let mut on_commit = |commit: SilverCommit| -> Result<(), CommitFailure> {
+            models.feed(starter, &commit);
+            Ok(())
+        };
         self.started.silver.process(chunks, &committer, &mut on_commit)
     }
 
@@ -244,7 +239,7 @@ impl Worker<'_> {
             if seen.elapsed() < idle_after || self.started.silver.time().is_idle(*partition) {
                 continue;
             }
-            let bounds = self.starter.parts.log.bounds(&def.topic, *partition)?;
+            let bounds = self.bounds(*partition)?;
             let at = positions.get(partition).copied().unwrap_or(bounds.earliest);
             if at == bounds.next {
                 self.started.silver.declare_idle(*partition, at);
@@ -255,36 +250,59 @@ impl Worker<'_> {
 
     /// Where the log ends now, by partition.
     fn ends(&self) -> Result<BTreeMap<i32, i64>, CommitFailure> {
-        let end = |partition| Ok((partition, self.starter.parts.log.bounds(&self.starter.def.topic, partition)?));
-        let bounds = (0..self.started.topic.partitions).map(end).collect::<Result<Vec<_>, PortError>>()?;
+        let end = |partition| Ok((partition, self.bounds(partition)?));
+        let bounds = (0..self.started.topic.partitions).map(end).collect::<Result<Vec<_>, CommitFailure>>()?;
         let kept = bounds.into_iter().filter(|(_, bounds)| bounds.next > bounds.earliest);
         Ok(kept.map(|(partition, bounds)| (partition, bounds.next)).collect())
     }
 
     fn has_reached(&self, ends: &BTreeMap<i32, i64>) -> bool {
-        let positions = self.started.silver.positions();
+        let Started { bronze, silver, .. } = &self.started;
+        let positions = if self.upto_bronze() { bronze.positions() } else { silver.positions() };
         ends.iter().all(|(partition, end)| positions.get(partition).is_some_and(|at| at >= end))
     }
 
-    /// Declares the end of input where that was asked for: every open window closes.
-    fn finish(&mut self) -> Result<(), CommitFailure> {
-        if !self.starter.setup.until.close_windows {
-            return Ok(());
+    fn upto_bronze(&self) -> bool {
+        self.starter.setup.upto == Upto::Bronze
+    }
+
+    fn open_models_again(&mut self) {
+        let Started { silver, models, identity, .. } = &mut self.started;
+        models.open_again(Source { starter: self.starter, identity, silver });
+    }
+
+    /// Waits for models that are set aside, until that time or a stop.
+    fn await_models(&mut self, until: Instant) {
+        while self.started.models.any_waits() && Instant::now() < until && !self.starter.stop.wait(FETCH_WAIT_MAX) {
+            self.open_models_again();
         }
-        let ends = self.started.models.iter().filter_map(|(_, model)| match model {
-            Model::Running(stage) => stage.state().latest_end_us(),
-            Model::Failed => None,
-        });
-        if let Some(watermark_us) = ends.max() {
-            self.started.silver.declare_end(watermark_us);
-            self.silver(&[])?;
+    }
+
+    /// All is read: waits a while for models that are behind, and declares the end of input where that was asked for, so
+    /// that every open window closes.
+    fn finish(&mut self) -> Result<(), CommitFailure> {
+        let until = Instant::now() + MODELS_AWAITED_MAX;
+        self.await_models(until);
+        if self.starter.setup.until.close_windows && !self.upto_bronze() {
+            let time = self.started.silver.time();
+            let now_us = self.starter.parts.clock.now_us();
+            let end_us = self.started.models.end_of_input_us(time.largest_us(), now_us);
+            if let Some(end_us) = end_us.filter(|end| time.stream_us().is_none_or(|stream| stream < *end)) {
+                self.started.silver.declare_end(end_us);
+                self.silver(&[])?;
+                self.await_models(until);
+            }
+        }
+        if !self.starter.stop.requested() {
+            self.started.models.give_up(self.starter);
         }
         Ok(())
     }
 
     fn topic_grew(&mut self) -> Result<bool, CommitFailure> {
         let name = &self.starter.def.topic;
-        let Some(topic) = self.starter.parts.log.topic(name)? else {
+        let committer = self.starter.committer(Part::Stream(self.starter.def.name.clone()));
+        let Some(topic) = committer.retry("ask for the topic", || self.starter.parts.log.topic(name))? else {
             let message = format!(
                 "topic {name} was deleted while it was read; nothing was skipped: create it again or remove the stream"
             );
@@ -303,36 +321,6 @@ impl Worker<'_> {
         }
         Ok(grew)
     }
-}
-
-fn feed_models(
-    starter: &Starter<'_>,
-    models: &mut [(Part, Model)],
-    commit: &SilverCommit,
-) -> Result<(), CommitFailure> {
-    for (part, model) in models {
-        let Model::Running(stage) = model else { continue };
-        let committer = starter.committer(part.clone());
-        let mut feed = || -> Result<(), CommitFailure> {
-            for (_, rows) in &commit.rows {
-                stage.fold(rows)?;
-            }
-            if let Some(watermark_us) = commit.watermark_us {
-                stage.close(watermark_us, &commit.positions, &committer)?;
-            }
-            stage.save_if_due(commit.version);
-            Ok(())
-        };
-        match feed() {
-            Ok(()) => {}
-            Err(CommitFailure::Stopped) => return Err(CommitFailure::Stopped),
-            Err(error) => {
-                fail_model(starter.health, part, &error);
-                *model = Model::Failed;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Orders by partition and offset, and puts small neighbours together.

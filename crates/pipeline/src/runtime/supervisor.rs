@@ -1,15 +1,14 @@
-//! One supervisor over named threads: a thread per stream, one for the copying of the books.
+//! One supervisor over named threads: a thread per stream, one for the copying of the books, and a timer.
 //!
 //! A stream that fails stops alone; a panic stops everything. At a stop each thread drains, commits and is joined.
 
-use super::commit::CommitFailure;
+use super::commit::{CommitFailure, Committer};
 use super::health::{Condition, Health, Part};
 use super::signal::Stop;
 use super::start::{Parts, Setup, Starter};
 use super::stream::{StreamFailure, run_stream};
-use crate::ops::{CommitCopier, CopiedTable, Definitions};
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use super::threads::{panic_message, stopping_at_panic};
+use crate::ops::{COMMITS_PER_TURN_MAX, CommitCopier, CopiedTable, Definitions};
 use std::sync::Mutex;
 use std::time::Duration;
 use watertight_core::port::{ErrorKind, PortError};
@@ -31,42 +30,52 @@ pub struct RunOutcome {
 /// # Errors
 /// Where it cannot even begin: `ops` tables not to be opened.
 pub fn run(setup: &Setup, parts: &Parts, health: &Health, stop: &Stop) -> Result<RunOutcome, PortError> {
-    let definitions = Mutex::new(Definitions::open(parts.lake.as_ref(), &setup.pipeline)?);
-    let mut copier = CommitCopier::open(parts.lake.clone(), &setup.pipeline, copied_tables(setup))?;
-    let copying_ends = Stop::default();
+    let (clock, ids) = (parts.clock.as_ref(), parts.ids.as_ref());
+    let committer = Committer { part: Part::Ops, health, stop, clock, ids };
+    let opened = committer.retry("open the ops tables", || {
+        let definitions = Definitions::open(parts.lake.as_ref(), &setup.pipeline)?;
+        Ok((definitions, CommitCopier::open(parts.lake.clone(), &setup.pipeline, copied_tables(setup))?))
+    });
+    let (definitions, mut copier) = match opened {
+        Ok((definitions, copier)) => (Mutex::new(definitions), copier),
+        Err(CommitFailure::Port(error)) => return Err(error),
+        Err(CommitFailure::Stopped | CommitFailure::Imbalance(_)) => return Ok(RunOutcome::default()),
+    };
+    let ended = Stop::default();
     let mut failures = Vec::new();
     std::thread::scope(|scope| {
-        let mut threads = Vec::new();
+        let mut streams = Vec::new();
         for def in &setup.streams {
             let starter = Starter { setup, parts, def, definitions: &definitions, health, stop };
             let body = move || supervised(&starter);
-            threads.push(spawn(scope, format!("stream {}", def.name), stop, body));
+            streams.push(spawn(scope, format!("stream {}", def.name), stop, body));
         }
-        let (copying, copier) = (copying_ends.clone(), &mut copier);
+        let (ended, copier) = (&ended, &mut copier);
         let copy = move || {
-            while !copying.wait(BOOKS_COPIED_EVERY) {
-                copy_books(copier, parts, health, &copying);
+            while !ended.wait(BOOKS_COPIED_EVERY) {
+                copy_books(copier, parts, health, ended);
             }
+            copy_the_last_books(copier, parts, health);
             Ok(())
         };
-        let ops = spawn(scope, "ops".to_owned(), stop, copy);
-        let waited = setup.until.elapsed.map(|time| {
-            let timer_stop = stop.clone();
-            std::thread::Builder::new().name("timer".to_owned()).spawn(move || {
-                if !timer_stop.wait(time) {
-                    timer_stop.request();
+        let mut beside = vec![spawn(scope, "ops".to_owned(), stop, copy)];
+        if let Some(time) = setup.until.elapsed {
+            let timer = move || {
+                if !ended.wait(time) {
+                    stop.request();
                 }
-            })
-        });
-        drop(waited);
-        for thread in threads {
+                Ok(())
+            };
+            beside.push(spawn(scope, "timer".to_owned(), stop, timer));
+        }
+        for thread in streams {
             collect(thread, &mut failures);
         }
-        copying_ends.request();
-        collect(ops, &mut failures);
+        ended.request();
+        for thread in beside {
+            collect(thread, &mut failures);
+        }
     });
-    copy_books(&mut copier, parts, health, &Stop::default());
-    health.set(&Part::Ops, Condition::Done);
     let failed_models = health.all().into_iter().filter_map(|(part, condition)| match (part, condition) {
         (Part::Model(name), Condition::Failed { error }) => Some((name, error)),
         _ => None,
@@ -82,12 +91,9 @@ fn spawn<'scope>(
     body: impl FnOnce() -> Result<(), StreamFailure> + Send + 'scope,
 ) -> Thread<'scope> {
     let (stop, thread) = (stop.clone(), name.clone());
-    std::thread::Builder::new().name(name).spawn_scoped(scope, move || {
-        catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-            stop.request();
-            Err(StreamFailure::Panicked { thread, message: panic_message(panic.as_ref()) })
-        })
-    })
+    std::thread::Builder::new()
+        .name(name)
+        .spawn_scoped(scope, move || stopping_at_panic(&thread, &stop, body).and_then(|ended| ended))
 }
 
 type Thread<'a> = std::io::Result<std::thread::ScopedJoinHandle<'a, Result<(), StreamFailure>>>;
@@ -105,10 +111,13 @@ fn collect(thread: Thread<'_>, failures: &mut Vec<StreamFailure>) {
     failures.extend(outcome.err());
 }
 
-/// A stream whose positions were moved by someone else discards its work and starts again from the tables.
+/// A stream whose positions were moved by someone else discards its work and starts again from the tables; so does one
+/// that met, outside a commit, what may pass (a full disk while its state was read or spilled), for as long as it takes.
 fn supervised(starter: &Starter<'_>) -> Result<(), StreamFailure> {
     const RESTARTS_MAX: u32 = 5;
-    let mut restarts = 0;
+    const PAUSE_MAX: Duration = Duration::from_secs(5);
+    let part = Part::Stream(starter.def.name.clone());
+    let (mut restarts, mut waits) = (0, 0);
     loop {
         let error = match run_stream(starter) {
             Ok(()) | Err(CommitFailure::Stopped) => return Ok(()),
@@ -123,31 +132,69 @@ fn supervised(starter: &Starter<'_>) -> Result<(), StreamFailure> {
             }
             continue;
         }
+        if let CommitFailure::Port(port) = &error
+            && matches!(port.kind, ErrorKind::Retry | ErrorKind::Unknown)
+        {
+            waits += 1;
+            let said = port.chain();
+            tracing::warn!(
+                stream = starter.def.name,
+                error = said,
+                "waiting for this to pass, then starting again from the tables"
+            );
+            starter.health.set(&part, Condition::Waiting { error: said });
+            if starter.stop.wait((Duration::from_millis(100) * waits).min(PAUSE_MAX)) {
+                return Ok(());
+            }
+            continue;
+        }
         let said = match &error {
             CommitFailure::Port(port) => port.chain(),
             other => other.to_string(),
         };
         tracing::error!(stream = starter.def.name, error = said, "the stream stopped");
-        starter.health.set(&Part::Stream(starter.def.name.clone()), Condition::Failed { error: said });
+        starter.health.set(&part, Condition::Failed { error: said });
         return Err(StreamFailure::Failed { stream: starter.def.name.clone(), source: error });
     }
 }
 
+/// Copies what is new; goes on at once where that was more than one turn takes.
 fn copy_books(copier: &mut CommitCopier, parts: &Parts, health: &Health, stop: &Stop) {
-    let committer = super::commit::Committer {
-        part: Part::Ops,
-        health,
-        stop,
-        clock: parts.clock.as_ref(),
-        ids: parts.ids.as_ref(),
-    };
-    match copier.turn(&committer) {
-        Ok(_) => health.set(&Part::Ops, Condition::Running),
-        Err(CommitFailure::Stopped) => {}
-        Err(error) => {
-            tracing::warn!(%error, "the books were not copied to ops.commits; tried again at the next turn");
-            health.set(&Part::Ops, Condition::Waiting { error: error.to_string() });
+    let (clock, ids) = (parts.clock.as_ref(), parts.ids.as_ref());
+    let committer = Committer { part: Part::Ops, health, stop, clock, ids };
+    loop {
+        match copier.turn(&committer) {
+            Ok(copied) => {
+                health.set(&Part::Ops, Condition::Running);
+                if copied < COMMITS_PER_TURN_MAX || stop.requested() {
+                    return;
+                }
+            }
+            Err(CommitFailure::Stopped) => return,
+            Err(error) => {
+                tracing::warn!(%error, "the books were not copied to ops.commits; tried again at the next turn");
+                health.set(&Part::Ops, Condition::Waiting { error: error.to_string() });
+                return;
+            }
         }
+    }
+}
+
+/// One attempt when everything else has ended: a run that was asked to stop does not wait for a full disk. The copy is
+/// derived from the tables, and the next run completes it.
+fn copy_the_last_books(copier: &mut CommitCopier, parts: &Parts, health: &Health) {
+    let at_once = Stop::default();
+    at_once.request();
+    let (clock, ids) = (parts.clock.as_ref(), parts.ids.as_ref());
+    let committer = Committer { part: Part::Ops, health, stop: &at_once, clock, ids };
+    let Err(error) = copier.turn(&committer) else {
+        health.set(&Part::Ops, Condition::Done);
+        return;
+    };
+    tracing::warn!(%error, "the books of the last commits were not copied to ops.commits; the next run completes the copy");
+    // What the committer was not allowed to wait for is shown already.
+    if !matches!(error, CommitFailure::Stopped) {
+        health.set(&Part::Ops, Condition::Waiting { error: error.to_string() });
     }
 }
 
@@ -161,9 +208,4 @@ fn copied_tables(setup: &Setup) -> Vec<CopiedTable> {
         ]
     });
     streams.chain(setup.models.iter().map(|model| table("gold", model.name.clone()))).collect()
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

@@ -6,11 +6,12 @@
 use super::time::StreamTime;
 use super::transform::Judged;
 use crate::feed::{Chunk, utc_day};
-use arrow::array::{BooleanArray, RecordBatch};
+use crate::runtime::unusable;
+use arrow::array::{Array, BooleanArray, RecordBatch};
 use std::collections::{BTreeMap, BTreeSet};
 use watertight_core::books::{Checksum, Entry, Outcome, TimeDecision};
 use watertight_core::port::PortError;
-use watertight_decode::Decoded;
+use watertight_decode::{Decoded, EXTRA_COLUMN};
 use watertight_state::{DuplicateIndex, IdKey, Seen};
 
 /// Most event dates that one commit touches: each is a file.
@@ -118,6 +119,7 @@ impl SilverFold<'_> {
         let mut outcome = Outcome::default();
         let mut sum = Checksum::default();
         let mut stopped_at = None;
+        let extra = judged.columns.column_by_name(EXTRA_COLUMN);
         for (row, record) in chunk.records.metas().iter().enumerate().skip(from_row) {
             let event_time_us = judged.event_time_us[row];
             let is_valid = judged.rows.get(valid).is_some_and(|v| *v as usize == row);
@@ -135,7 +137,7 @@ impl SilverFold<'_> {
             sum.add(chunk.checksums[row]);
             if is_valid {
                 let key = judged.keys[valid];
-                match self.index.insert(key).map_err(index_failed)? {
+                match self.index.insert(key).map_err(unusable)? {
                     Seen::Duplicate => outcome.duplicates += 1,
                     Seen::New => {
                         let (late, future) = judgement.map_or((false, false), |j| (j.late, j.future));
@@ -144,6 +146,7 @@ impl SilverFold<'_> {
                         outcome.silver += 1;
                         outcome.late += u64::from(late);
                         outcome.future += u64::from(future);
+                        outcome.unknown_fields += u64::from(extra.is_some_and(|extra| extra.is_valid(valid)));
                         let (partition, offset) = (chunk.partition, record.offset);
                         meta.push(RowMeta { event_time_us, log_time_us, late, future, partition, offset });
                     }
@@ -197,11 +200,4 @@ fn piece(judged: &Judged, keep: Vec<bool>, meta: Vec<RowMeta>) -> Result<Piece, 
     let columns = arrow::compute::filter_record_batch(&judged.columns, &mask).map_err(failed)?;
     let event_ids = arrow::compute::filter(&judged.event_ids, &mask).map_err(failed)?;
     Ok(Piece { columns, event_ids: arrow::array::AsArray::as_string::<i32>(&event_ids).clone(), meta })
-}
-
-fn index_failed(error: watertight_state::StateError) -> PortError {
-    use watertight_core::port::ErrorKind;
-    let advice =
-        "the duplicate index could not be read; delete the state folder and start again: it is rebuilt from silver";
-    PortError::caused(ErrorKind::Stop, advice, error)
 }

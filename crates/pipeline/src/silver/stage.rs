@@ -10,6 +10,7 @@ use crate::runtime::{CommitFailure, Committer, StreamIdentity};
 use std::collections::BTreeMap;
 use watertight_core::books::{Checksum, Entry, Outcome, TimeDecision};
 use watertight_core::port::{CommitRequest, DataFile, ErrorKind, LakeTable, PortError};
+use watertight_core::schema::EventTimeRule;
 
 /// A silver commit as later stages are fed with it.
 #[derive(Debug)]
@@ -58,6 +59,12 @@ impl SilverStage {
         self.identity.positions(self.silver.state())
     }
 
+    /// The incarnation of the topic.
+    #[must_use]
+    pub fn incarnation(&self) -> &str {
+        &self.identity.incarnation
+    }
+
     /// The silver table, for reading back.
     #[must_use]
     pub fn table(&self) -> &dyn LakeTable {
@@ -68,6 +75,21 @@ impl SilverStage {
     #[must_use]
     pub fn time(&self) -> &StreamTime {
         &self.time
+    }
+
+    /// Next offset by partition of the current incarnation up to which dead letters are written: ahead of silver's where
+    /// the process died between the two commits.
+    #[must_use]
+    pub fn dead_letter_positions(&self) -> BTreeMap<i32, i64> {
+        self.identity.positions(self.dead_letters.state())
+    }
+
+    /// Goes on under another definition, from the next record.
+    pub fn redefine(&mut self, definition: i32, judge: Judge, rule: &EventTimeRule) {
+        let largest_us = self.time.largest_us();
+        self.time = StreamTime::resume(rule, Some(&self.time.watermarks())).with_largest(largest_us);
+        self.judge = judge;
+        self.identity.definition = definition;
     }
 
     /// Makes partitions `0..count` known to the stream's time.
@@ -81,7 +103,7 @@ impl SilverStage {
         self.decisions.extend(self.time.idle(partition, at));
     }
 
-    /// Records the end of input: everything is raised to `watermark_us`.
+    /// Records the end of input: every watermark is raised to `watermark_us`.
     pub fn declare_end(&mut self, watermark_us: i64) {
         let decision = self.time.end(watermark_us);
         self.decisions.push(decision);
@@ -143,6 +165,7 @@ impl SilverStage {
         books.rows = rows.iter().map(|(_, rows)| rows.num_rows() as u64).sum();
         books.entries = folded.entries.into_values().collect();
         books.watermarks = Some(self.time.watermarks());
+        books.largest_event_time_us = self.time.largest_us();
         books.decisions = folded.decisions;
         let steps = self.identity.steps(&self.positions(), &books);
         let timestamp_us = committer.now_us();
@@ -155,14 +178,15 @@ impl SilverStage {
     }
 
     /// Dead letters come before silver, so what silver's position covers is always here; what a crash in between
-    /// left behind silver is recognised by this table's own position and not written twice.
+    /// left behind silver is recognised by this table's own position and not written twice. That is right only as long as
+    /// the same definition judges: a start under another one first brings silver up to here (`redefine`).
     fn commit_dead_letters(
         &mut self,
         chunks: &[Chunk],
         folded: &Folded,
         committer: &Committer<'_>,
     ) -> Result<(), CommitFailure> {
-        let stored = self.identity.positions(self.dead_letters.state());
+        let stored = self.dead_letter_positions();
         let position = |chunk: &Chunk, row: usize| (chunk.partition, chunk.records.metas()[row].offset);
         let mut letters = folded.dead_letters.clone();
         letters.retain(|letter| {

@@ -111,6 +111,20 @@ fn the_end_of_input_raises_every_partition_so_that_nothing_reopens_a_window() {
 }
 
 #[test]
+fn the_largest_believed_time_is_what_was_seen_whatever_was_declared() {
+    let mut time = time(2);
+    assert_eq!(time.largest_us(), None);
+    time.observe(0, 100, FAR);
+    time.observe(1, 70, FAR);
+    time.observe(1, 1_006, 1_000);
+    time.end(500);
+    assert_eq!(time.largest_us(), Some(100), "neither the unbelievable one nor the end of input counts");
+    let resumed = StreamTime::resume(&rule(), Some(&time.watermarks()));
+    assert_eq!(resumed.largest_us(), Some(510), "books that don't have it: never less than what was seen");
+    assert_eq!(resumed.with_largest(Some(100)).largest_us(), Some(100));
+}
+
+#[test]
 fn watermarks_resume_from_what_was_recorded() {
     let mut before = time(2);
     before.observe(0, 100, FAR);

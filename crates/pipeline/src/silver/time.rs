@@ -24,6 +24,7 @@ pub struct StreamTime {
     tolerance_us: i64,
     stream_us: Option<i64>,
     partitions: BTreeMap<i32, PartitionTime>,
+    largest_us: Option<i64>,
 }
 
 impl StreamTime {
@@ -31,12 +32,28 @@ impl StreamTime {
     #[must_use]
     pub fn resume(rule: &EventTimeRule, recorded: Option<&Watermarks>) -> Self {
         let recorded = recorded.cloned().unwrap_or_default();
+        // Never less than what was seen; what was lifted may make it more.
+        let largest = recorded.partitions.values().filter_map(|time| time.watermark_us).max();
         Self {
+            largest_us: largest.map(|watermark| watermark.saturating_add(rule.watermark_delay_us)),
             delay_us: rule.watermark_delay_us,
             tolerance_us: rule.future_tolerance_us,
             stream_us: recorded.stream_us,
             partitions: recorded.partitions,
         }
+    }
+
+    /// Takes the largest event time believed so far from the books, where they have it.
+    #[must_use]
+    pub fn with_largest(mut self, largest_us: Option<i64>) -> Self {
+        self.largest_us = largest_us.or(self.largest_us);
+        self
+    }
+
+    /// The largest event time believed so far, over all partitions.
+    #[must_use]
+    pub fn largest_us(&self) -> Option<i64> {
+        self.largest_us
     }
 
     /// The watermarks as they stand, for the books.
@@ -91,6 +108,7 @@ impl StreamTime {
         let future = event_time_us > believed_us.saturating_add(self.tolerance_us);
         if !future {
             time.watermark_us = time.watermark_us.max(Some(event_time_us.saturating_sub(self.delay_us)));
+            self.largest_us = self.largest_us.max(Some(event_time_us));
         }
         Judgement { late, future }
     }

@@ -2,13 +2,17 @@
 //! the calling thread, what an expression may not contain, and how an error is worded.
 //!
 //! Contract: one partition, no spilling, no memory limit (a finite pool takes other code paths inside DataFusion),
-//! no clock, no files. Never lets a panic or a value of a row out: both end as a plain message.
+//! no clock, no files. A plan's integers and decimals never wrap around: they fail. Never lets a panic or a value
+//! of a row out: both end as a plain message.
 
+mod checked;
+mod exact;
 mod expression;
 mod message;
 mod run;
 mod session;
 
+pub(crate) use checked::is_overflow;
 pub(crate) use expression::{Place, order_dependent, unfit};
 pub(crate) use message::{planning_message, runtime_message};
 pub(crate) use run::{Failure, collect, drive, guarded};

@@ -1,10 +1,12 @@
 //! The session in which models and checks are planned.
 
+use super::exact::Exact;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::optimizer::Optimizer;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
+use std::sync::Arc;
 
 /// Rows per batch inside DataFusion: a fold's groups should come out in one piece.
 const BATCH_ROWS: usize = 32_768;
@@ -28,8 +30,10 @@ pub(crate) fn session(planning: Planning) -> datafusion::error::Result<SessionSt
     options.execution.skip_partial_aggregation_probe_ratio_threshold = NEVER_SKIP_PARTIAL;
     options.execution.collect_statistics = false;
     options.sql_parser.map_string_types_to_utf8view = false;
+    options.sql_parser.collect_spans = true;
     let runtime = RuntimeEnvBuilder::new().build_arc()?;
-    let mut builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
+    let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
+    let mut builder = builder.with_analyzer_rule(Arc::new(Exact));
     if planning == Planning::Streaming {
         let mut logical = Optimizer::new().rules;
         logical.retain(|rule| rule.name() != "single_distinct_aggregation_to_group_by");
@@ -51,5 +55,9 @@ mod tests {
         let streaming = session(Planning::Streaming).unwrap();
         assert_eq!(batch.optimizers().len(), streaming.optimizers().len() + 1);
         assert_eq!(batch.physical_optimizers().len(), streaming.physical_optimizers().len() + 1);
+        for state in [batch, streaming] {
+            let rules: Vec<&str> = state.analyzer().rules.iter().map(|rule| rule.name()).collect();
+            assert_eq!(rules.last(), Some(&"exact_arithmetic"), "after the coercion of types: {rules:?}");
+        }
     }
 }

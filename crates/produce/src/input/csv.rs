@@ -3,17 +3,18 @@
 //! Contract: a cell becomes a JSON number or boolean where the declared column wants one and the cell is one as it
 //! stands; otherwise it becomes text as it stands, so that what is wrong with it shows as `type:<column>`. An empty
 //! cell becomes null. Cells beyond the header are named `column_<n>`; missing ones are left out. A record may
-//! span lines (a quote that is not closed). The header, seen again (a rotated file), is passed over.
+//! span lines (in quotes). The header, seen again (a rotated file), is passed over. A quote that is never closed, and a
+//! record that is longer than [`LINE_BYTES_MAX`], are errors that name their line; a followed input passes them over and says
+//! so.
 
+use super::csv_records::{Cells, Records, Rest};
 use super::extract::Extract;
-use super::lines::{Lines, Next};
+use super::feed::{Chunk, Feed};
+use super::{BYTE_ORDER_MARK, LINE_BYTES_MAX, too_long};
 use crate::batch::{Drawn, ItemSource, Pull};
 use crate::error::ProduceError;
 use crate::generate::push_escaped;
 use watertight_core::schema::{ColumnType, StreamDef, TimestampForm};
-
-/// A record longer than this has a quote that is never closed.
-const RECORD_BYTES_MAX: usize = 64 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cell {
@@ -23,106 +24,155 @@ enum Cell {
 }
 
 pub(crate) struct Csv {
-    lines: Lines,
+    feed: Feed,
+    follow: bool,
+    records: Records,
     extract: Extract,
     next: u64,
-    line: Vec<u8>,
-    record: Vec<u8>,
-    quotes: usize,
     kinds: Vec<(String, Cell)>,
-    header: Option<(Vec<u8>, Vec<(Vec<u8>, Cell)>)>,
+    header: Option<Header>,
+    /// Where in its file the record that was read last began.
+    begun: u64,
+    /// The file has ended: what is left is a record.
+    turned: bool,
+    ended: bool,
+}
+
+struct Header {
+    cells: Cells,
+    columns: Vec<(Vec<u8>, Cell)>,
+}
+
+/// What was read.
+enum Read {
+    /// A record is in `records`.
+    Record,
+    PassedOver(String),
+    Later,
+    End,
 }
 
 impl Csv {
-    pub(crate) fn new(lines: Lines, stream: &StreamDef, extract: Extract, next: u64) -> Self {
+    pub(super) fn new(feed: Feed, follow: bool, stream: &StreamDef, extract: Extract, next: u64) -> Self {
         let kinds = stream.columns.iter().filter_map(|column| {
             let [name] = column.path.as_slice() else { return None };
             Some((name.clone(), cell(&column.kind)))
         });
-        let kinds = kinds.collect();
-        let (line, record) = (Vec::new(), Vec::new());
-        Self { lines, extract, next, line, record, quotes: 0, kinds, header: None }
+        let (kinds, records) = (kinds.collect(), Records::new());
+        Self { feed, follow, records, extract, next, kinds, header: None, begun: 0, turned: false, ended: false }
     }
 
-    /// Gathers lines until every quote is closed.
-    fn gather(&mut self) -> Result<Gathered, ProduceError> {
+    /// Reads up to the end of a record.
+    fn read(&mut self) -> Result<Read, ProduceError> {
         loop {
-            match self.lines.next(&mut self.line)? {
-                Next::Later => return Ok(Gathered::Later),
-                Next::End if self.record.is_empty() => return Ok(Gathered::End),
-                Next::End => {
-                    self.quotes = 0;
-                    return Ok(Gathered::Record(None));
+            let marked = self.pass_mark();
+            if !marked && !self.feed.rest().is_empty() {
+                let (taken, ended) = self.records.take(self.feed.rest());
+                self.feed.take(taken);
+                self.begun = self.feed.offset().saturating_sub(self.records.length() as u64 + u64::from(ended));
+                let passing = self.records.is_passing();
+                if self.records.length() > LINE_BYTES_MAX && !passing {
+                    let what = self.too_long()?;
+                    self.records.pass_over();
+                    return Ok(Read::PassedOver(what));
                 }
-                Next::Line { place } => {
-                    if self.quotes % 2 == 1 {
-                        self.record.push(b'\n');
-                    }
-                    self.record.extend_from_slice(&self.line);
-                    self.quotes += self.line.iter().filter(|&&byte| byte == b'"').count();
-                    if self.record.len() > RECORD_BYTES_MAX {
-                        return Err(ProduceError::input("csv", "a quote is never closed"));
-                    }
-                    if self.quotes.is_multiple_of(2) && !self.record.is_empty() {
-                        self.quotes = 0;
-                        return Ok(Gathered::Record(place));
-                    }
+                if passing {
+                    // Nothing of it is kept, however much still comes.
+                    self.records.pass_over();
                 }
+                if ended && !passing {
+                    return Ok(Read::Record);
+                }
+                if ended {
+                    continue;
+                }
+            }
+            if self.turned || self.ended {
+                let (passing, rest) = (self.records.is_passing(), self.records.finish());
+                if self.turned {
+                    self.feed.turn()?;
+                    self.turned = false;
+                }
+                match rest {
+                    Rest::Nothing if self.ended => return Ok(Read::End),
+                    Rest::Record if !passing => return Ok(Read::Record),
+                    Rest::OpenQuote(line) if !passing => return self.open_quote(line).map(Read::PassedOver),
+                    _ => {}
+                }
+            }
+            match self.feed.more()? {
+                Chunk::More => {}
+                Chunk::Later => return Ok(Read::Later),
+                Chunk::Turned => self.turned = true,
+                Chunk::End => self.ended = true,
             }
         }
     }
 
-    fn parse(record: &[u8]) -> Vec<Vec<u8>> {
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .buffer_capacity(record.len().max(64))
-            .from_reader(record);
-        let mut cells = csv::ByteRecord::new();
-        match reader.read_byte_record(&mut cells) {
-            Ok(true) => cells.iter().map(<[u8]>::to_vec).collect(),
-            Ok(false) | Err(_) => Vec::new(),
+    /// Passes over a byte order mark; true where more is needed to know whether there is one.
+    fn pass_mark(&mut self) -> bool {
+        let rest = self.feed.rest();
+        if self.feed.offset() > 0 || self.turned || self.ended {
+            return false;
         }
+        if rest.starts_with(BYTE_ORDER_MARK) {
+            self.feed.take(BYTE_ORDER_MARK.len());
+            return false;
+        }
+        BYTE_ORDER_MARK.starts_with(rest)
+    }
+
+    fn open_quote(&self, line: u64) -> Result<String, ProduceError> {
+        let what = format!("has a quote in line {line} that is never closed, so what stands behind it is no record");
+        if self.follow { Ok(what) } else { Err(ProduceError::input(self.feed.name(), what)) }
+    }
+
+    fn too_long(&self) -> Result<String, ProduceError> {
+        let which = format!(
+            "the record that begins in line {}, at byte {} (is a quote never closed?),",
+            self.records.first_line(),
+            self.begun
+        );
+        too_long(&self.feed, self.follow, &which)
     }
 
     fn begin(&mut self) {
-        let cells = Self::parse(self.record.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.record));
+        let cells = self.records.cells().clone();
         let kind = |name: &[u8]| {
             self.kinds.iter().find(|(known, _)| known.as_bytes() == name).map_or(Cell::Text, |(_, kind)| *kind)
         };
-        let columns = cells.into_iter().map(|name| (kind(&name), name)).map(|(kind, name)| (name, kind)).collect();
-        self.header = Some((self.record.clone(), columns));
+        let columns = cells.iter().map(|name| (name.to_vec(), kind(name))).collect();
+        self.header = Some(Header { cells, columns });
     }
-}
-
-enum Gathered {
-    Record(Option<(u64, u64)>),
-    Later,
-    End,
 }
 
 impl ItemSource for Csv {
     fn next(&mut self, drawn: &mut Drawn) -> Result<Pull, ProduceError> {
         loop {
-            match self.gather()? {
-                Gathered::Later => return Ok(Pull::Later),
-                Gathered::End => return Ok(Pull::End),
-                Gathered::Record(_) if self.header.is_none() => self.begin(),
-                Gathered::Record(_) if self.header.as_ref().is_some_and(|(text, _)| *text == self.record) => {}
-                Gathered::Record(place) => {
-                    drawn.position = place;
-                    drawn.item.sequence = self.next;
-                    self.next += 1;
-                    let value = drawn.item.value.get_or_insert_default();
-                    value.clear();
-                    let columns = self.header.as_ref().map_or(&[][..], |(_, columns)| columns);
-                    write_object(value, columns, &Self::parse(&self.record));
-                    drawn.time_us = self.extract.describe(&mut drawn.item);
-                    self.record.clear();
-                    return Ok(Pull::Item);
-                }
+            match self.read()? {
+                Read::Later => return Ok(Pull::Later),
+                Read::End => return Ok(Pull::End),
+                Read::PassedOver(what) => return Ok(Pull::PassedOver(what)),
+                Read::Record => {}
             }
-            self.record.clear();
+            let Some(header) = &self.header else {
+                self.begin();
+                continue;
+            };
+            if header.cells == *self.records.cells() {
+                continue;
+            }
+            let value = drawn.item.value.get_or_insert_default();
+            value.clear();
+            write_object(value, &header.columns, self.records.cells());
+            if value.len() > LINE_BYTES_MAX {
+                return self.too_long().map(Pull::PassedOver);
+            }
+            drawn.position = self.feed.place();
+            drawn.item.sequence = self.next;
+            self.next += 1;
+            drawn.time_us = self.extract.describe(&mut drawn.item);
+            return Ok(Pull::Item);
         }
     }
 }
@@ -138,7 +188,7 @@ fn cell(kind: &ColumnType) -> Cell {
     }
 }
 
-fn write_object(out: &mut Vec<u8>, columns: &[(Vec<u8>, Cell)], cells: &[Vec<u8>]) {
+fn write_object(out: &mut Vec<u8>, columns: &[(Vec<u8>, Cell)], cells: &Cells) {
     out.push(b'{');
     for (index, value) in cells.iter().enumerate() {
         out.extend_from_slice(if index == 0 { b"\"" } else { b",\"" });
@@ -159,7 +209,7 @@ fn write_object(out: &mut Vec<u8>, columns: &[(Vec<u8>, Cell)], cells: &[Vec<u8>
                 continue;
             }
             Cell::Number => is_json_number(value),
-            Cell::Boolean => matches!(value.as_slice(), b"true" | b"false"),
+            Cell::Boolean => matches!(value, b"true" | b"false"),
             Cell::Text => false,
         };
         if bare {

@@ -1,20 +1,18 @@
 //! A document with an array of records, as public data sets come: `[{…}, …]` or `{"features": [{…}, …], …}`.
 //!
 //! Contract: elements are given one by one, byte for byte as they stand between the commas; the document is never held
-//! as a whole. Only the structure outside of elements is understood; what is inside is for the pipeline to judge.
+//! as a whole, and an element of more than [`LINE_BYTES_MAX`] is an error. Only the structure outside of elements is
+//! understood; what is inside is for the pipeline to judge.
 
 use super::extract::Extract;
-use super::lines::spawn_reader;
-use super::name_of;
+use super::feed::{Chunk, Feed};
+use super::{LINE_BYTES_MAX, too_long};
 use crate::batch::{Drawn, ItemSource, Pull};
 use crate::error::ProduceError;
 use crate::request::InputFrom;
-use std::fs::File;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
 
-/// Longer elements are taken for a bracket that is never closed.
-const ELEMENT_BYTES_MAX: usize = 256 << 20;
+/// What to do where the input holds lines.
+const LINES: &str = "; if each of its lines is an event, say --input-format json";
 
 /// Where in the document the scan stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,15 +30,12 @@ enum State {
 }
 
 pub(crate) struct JsonArray {
-    name: String,
-    chunks: Receiver<std::io::Result<Vec<u8>>>,
+    feed: Feed,
     member: Option<String>,
     extract: Extract,
     next: u64,
     state: State,
     current: Vec<u8>,
-    buffer: Vec<u8>,
-    at: usize,
     ended: bool,
 }
 
@@ -52,99 +47,104 @@ enum Extent {
 }
 
 impl JsonArray {
-    pub(crate) fn open(
+    pub(super) fn open(
         from: &InputFrom,
         member: Option<String>,
         extract: Extract,
         next: u64,
     ) -> Result<Self, ProduceError> {
-        let name = name_of(from);
-        let chunks = match from {
-            InputFrom::Stdin => spawn_reader(std::io::stdin()),
-            InputFrom::Path(path) => {
-                let opened = File::open(path);
-                spawn_reader(opened.map_err(|error| ProduceError::input(&name, format!("cannot be opened: {error}")))?)
-            }
-        };
-        let (current, buffer) = (Vec::new(), Vec::new());
-        Ok(Self { name, chunks, member, extract, next, state: State::Start, current, buffer, at: 0, ended: false })
+        let feed = Feed::open(from, false, None)?;
+        Ok(Self { feed, member, extract, next, state: State::Start, current: Vec::new(), ended: false })
     }
 
     fn fail(&self, what: &str) -> ProduceError {
-        ProduceError::input(&self.name, what)
+        ProduceError::input(self.feed.name(), what)
     }
 
     /// The next byte that is no white space and no comma, without taking it.
     fn peek(&mut self) -> Option<u8> {
-        while let Some(&byte) = self.buffer.get(self.at) {
-            if !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | 0xef | 0xbb | 0xbf) {
-                return Some(byte);
-            }
-            self.at += 1;
-        }
-        None
+        let rest = self.feed.rest().iter();
+        let blanks = rest.take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | 0xef | 0xbb | 0xbf));
+        let blanks = blanks.count();
+        self.feed.take(blanks);
+        self.feed.rest().first().copied()
     }
 
-    /// Moves on by one token; true where an element is in the buffer at the returned range.
+    /// Moves on by one token, or finds an element at the present place.
     fn step(&mut self) -> Result<Step, ProduceError> {
         let Some(byte) = self.peek() else { return Ok(Step::Short) };
         match (self.state, byte) {
             (State::Start, b'[') if self.member.is_none() => self.go(State::Elements),
             (State::Start, b'{') => self.go(State::Members),
-            (State::Start, _) => return Err(self.fail("is neither a JSON array nor an object that holds one")),
-            (State::Members, b'}') => return Err(self.fail("has no member that is an array of objects")),
-            (State::Members, b'"') => {
-                let Extent::End(end) = extent(&self.buffer[self.at..]) else { return Ok(Step::Short) };
-                let behind = self.buffer[self.at + end..].iter().position(|byte| !byte.is_ascii_whitespace());
-                let Some(colon) = behind else { return Ok(Step::Short) };
-                if self.buffer[self.at + end + colon] != b':' {
-                    return Err(self.fail("is no valid JSON: a member's name is not followed by a colon"));
-                }
-                self.current = self.buffer[self.at + 1..self.at + end - 1].to_vec();
-                self.at += end + colon + 1;
-                self.state = State::Value;
+            (State::Start, _) => {
+                return Err(self.fail(&format!("is neither a JSON array nor an object that holds one{LINES}")));
             }
+            (State::Members, b'}') => {
+                return Err(self.fail(&format!("has no member that is an array of objects{LINES}")));
+            }
+            (State::Members, b'"') => return self.member_name(),
             (State::Members, _) => return Err(self.fail("is no valid JSON: a member's name was expected")),
-            (State::Value, b'[') if self.is_wanted()? != Wanted::No => match self.is_wanted()? {
+            (State::Value, b'[') if self.is_wanted() != Wanted::No => match self.is_wanted() {
                 Wanted::Unknown => return Ok(Step::Short),
                 _ => self.go(State::Elements),
             },
             (State::Value, _) => {
-                let Extent::End(end) = extent(&self.buffer[self.at..]) else { return Ok(Step::Short) };
-                self.at += end;
+                let Extent::End(end) = extent(self.feed.rest()) else { return Ok(Step::Short) };
+                self.feed.take(end);
                 self.state = State::Members;
             }
             (State::Elements, b']') => self.go(State::Done),
             (State::Elements, _) => {
-                let Extent::End(end) = extent(&self.buffer[self.at..]) else { return Ok(Step::Short) };
-                if end == 0 {
-                    return Err(self.fail("is no valid JSON: a bracket is closed that was not opened"));
-                }
-                let start = self.at;
-                self.at += end;
-                return Ok(Step::Element(start, self.at));
+                return match extent(self.feed.rest()) {
+                    Extent::Short => Ok(Step::Short),
+                    Extent::End(0) => Err(self.fail("is no valid JSON: a bracket is closed that was not opened")),
+                    Extent::End(end) => Ok(Step::Element(end)),
+                };
             }
             (State::Done, _) => return Ok(Step::Done),
         }
         Ok(Step::Moved)
     }
 
+    fn member_name(&mut self) -> Result<Step, ProduceError> {
+        let rest = self.feed.rest();
+        let Extent::End(end) = extent(rest) else { return Ok(Step::Short) };
+        let colon = rest[end..].iter().position(|byte| !byte.is_ascii_whitespace());
+        let Some(colon) = colon else { return Ok(Step::Short) };
+        if rest[end + colon] != b':' {
+            return Err(self.fail("is no valid JSON: a member's name is not followed by a colon"));
+        }
+        self.current = rest[1..end - 1].to_vec();
+        self.feed.take(end + colon + 1);
+        self.state = State::Value;
+        Ok(Step::Moved)
+    }
+
     fn go(&mut self, state: State) {
-        self.at += 1;
+        self.feed.take(1);
         self.state = state;
     }
 
     /// Whether the array at the present place is the one that holds the records.
-    fn is_wanted(&self) -> Result<Wanted, ProduceError> {
+    fn is_wanted(&self) -> Wanted {
         if let Some(member) = &self.member {
-            return Ok(if self.current == member.as_bytes() { Wanted::Yes } else { Wanted::No });
+            return if self.current == member.as_bytes() { Wanted::Yes } else { Wanted::No };
         }
-        let first = self.buffer[self.at + 1..].iter().find(|byte| !byte.is_ascii_whitespace());
-        Ok(match first {
+        let first = self.feed.rest()[1..].iter().find(|byte| !byte.is_ascii_whitespace());
+        match first {
             Some(b'{') => Wanted::Yes,
             Some(_) => Wanted::No,
             None => Wanted::Unknown,
-        })
+        }
+    }
+
+    /// What to say of the value at the present place.
+    fn too_long(&self) -> ProduceError {
+        let which = format!("the value at byte {} (is a bracket or a quote never closed?)", self.feed.offset());
+        match too_long(&self.feed, false, &which) {
+            Err(error) => error,
+            Ok(what) => self.fail(&what),
+        }
     }
 }
 
@@ -157,7 +157,8 @@ enum Wanted {
 
 enum Step {
     Moved,
-    Element(usize, usize),
+    /// So many bytes at the present place.
+    Element(usize),
     Short,
     Done,
 }
@@ -168,13 +169,15 @@ impl ItemSource for JsonArray {
             match self.step()? {
                 Step::Moved => {}
                 Step::Done => return Ok(Pull::End),
-                Step::Element(start, end) => {
-                    drawn.position = None;
-                    drawn.item.sequence = self.next;
-                    self.next += 1;
+                Step::Element(length) if length > LINE_BYTES_MAX => return Err(self.too_long()),
+                Step::Element(length) => {
                     let value = drawn.item.value.get_or_insert_default();
                     value.clear();
-                    value.extend_from_slice(self.buffer[start..end].trim_ascii_end());
+                    value.extend_from_slice(self.feed.rest()[..length].trim_ascii_end());
+                    self.feed.take(length);
+                    drawn.position = self.feed.place();
+                    drawn.item.sequence = self.next;
+                    self.next += 1;
                     drawn.time_us = self.extract.describe(&mut drawn.item);
                     return Ok(Pull::Item);
                 }
@@ -184,19 +187,12 @@ impl ItemSource for JsonArray {
                     }
                     return Err(self.fail("ends in the middle; all whole elements before that were sent"));
                 }
-                Step::Short => {
-                    self.buffer.drain(..self.at);
-                    self.at = 0;
-                    if self.buffer.len() > ELEMENT_BYTES_MAX {
-                        return Err(self.fail("has an element without an end"));
-                    }
-                    match self.chunks.recv_timeout(Duration::from_millis(10)) {
-                        Ok(Ok(chunk)) => self.buffer.extend_from_slice(&chunk),
-                        Ok(Err(error)) => return Err(self.fail(&format!("cannot be read: {error}"))),
-                        Err(RecvTimeoutError::Timeout) => return Ok(Pull::Later),
-                        Err(RecvTimeoutError::Disconnected) => self.ended = true,
-                    }
-                }
+                Step::Short if self.feed.rest().len() > LINE_BYTES_MAX => return Err(self.too_long()),
+                Step::Short => match self.feed.more()? {
+                    Chunk::More | Chunk::Turned => {}
+                    Chunk::Later => return Ok(Pull::Later),
+                    Chunk::End => self.ended = true,
+                },
             }
         }
     }

@@ -13,7 +13,7 @@ pub(crate) struct JsonLines {
 }
 
 impl JsonLines {
-    pub(crate) fn new(lines: Lines, extract: Extract, next: u64) -> Self {
+    pub(super) fn new(lines: Lines, extract: Extract, next: u64) -> Self {
         Self { lines, extract, next, line: Vec::new() }
     }
 }
@@ -24,6 +24,7 @@ impl ItemSource for JsonLines {
             match self.lines.next(&mut self.line)? {
                 Next::Later => return Ok(Pull::Later),
                 Next::End => return Ok(Pull::End),
+                Next::PassedOver(what) => return Ok(Pull::PassedOver(what)),
                 Next::Line { .. } if self.line.is_empty() => {}
                 Next::Line { place } => {
                     drawn.position = place;

@@ -1,130 +1,85 @@
-//! Lines of a file, of a file that grows and is rotated, or of standard input.
+//! Lines of an input.
 //!
-//! Contract: every line is given once, in order, without its line end (`\n` or `\r\n`). A last line without an end counts at
-//! the end of an input; in a followed file it is waited for, until the file is rotated away. A rotated file (another
-//! inode under the name) is read to its end first; a truncated one is begun anew. After a restart a file that was
-//! rotated meanwhile is looked for beside its old name by its inode.
+//! Contract: every line is given once, in order, without its line end (`\n` or `\r\n`) and without a byte order mark before the
+//! first. A last line without an end counts at the end of an input; in a followed file it is waited for, until the
+//! file is rotated away. A line that is longer than [`LINE_BYTES_MAX`] is never held: it is an error, in a followed input it is
+//! passed over, and told once.
 
-use super::name_of;
+use super::feed::{Chunk, Feed};
+use super::{BYTE_ORDER_MARK, LINE_BYTES_MAX, too_long};
 use crate::error::ProduceError;
+use crate::ledger::Place;
 use crate::request::InputFrom;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::time::Duration;
-
-const CHUNK_BYTES: usize = 256 << 10;
 
 /// What comes next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// A line is in the buffer; `place` is (inode, bytes behind it) for files.
-    Line { place: Option<(u64, u64)> },
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Next {
+    /// A line is in the buffer; `place` is behind it, for files.
+    Line { place: Option<Place> },
+    /// A line was too long: what to say of it.
+    PassedOver(String),
     /// Nothing now.
     Later,
     /// Nothing any more.
     End,
 }
 
-enum Origin {
-    File {
-        path: PathBuf,
-        file: Option<File>,
-        inode: u64,
-        follow: bool,
-    },
-    /// A thread reads, so that a stop need not wait for the other end of the pipe.
-    Pipe(Receiver<std::io::Result<Vec<u8>>>),
-}
-
-enum Chunk {
-    More,
-    Later,
-    /// The file ended, and the next one begins.
-    Turned,
-    End,
-}
-
 /// See the module.
-pub(crate) struct Lines {
-    name: String,
-    origin: Origin,
-    buffer: Vec<u8>,
-    /// Where the next line begins in `buffer`.
-    at: usize,
-    /// Up to where `buffer` is known to hold no line end.
+pub(super) struct Lines {
+    feed: Feed,
+    follow: bool,
+    /// Up to where the rest is known to hold no line end.
     searched: usize,
-    /// Place in the file of the buffer's first byte.
-    base: u64,
-    /// The file of the buffer's bytes has ended: what is left is a line.
+    /// Number of the next line in its file, from 1; unknown where reading did not begin there.
+    number: Option<u64>,
+    /// The beginning of a line that is too long was passed over, and its end is looked for.
+    passing: bool,
+    /// The file has ended: what is left is a line.
     turned: bool,
     ended: bool,
 }
 
 impl Lines {
-    pub(crate) fn open(from: &InputFrom, follow: bool, resume: Option<(u64, u64)>) -> Result<Self, ProduceError> {
-        let name = name_of(from);
-        let mut base = 0;
-        let origin = match from {
-            InputFrom::Stdin => Origin::Pipe(spawn_reader(std::io::stdin())),
-            InputFrom::Path(path) => {
-                let place = resume.and_then(|(inode, bytes)| Some((find_inode(path, inode)?, bytes)));
-                match place {
-                    Some((file, bytes)) => {
-                        base = bytes;
-                        Self::file(path, Some(file), bytes, follow, &name)?
-                    }
-                    None if resume.is_some() => {
-                        let what = "is not the file that was read before, and that is not beside it any more; begin a new ledger";
-                        return Err(ProduceError::input(name, what));
-                    }
-                    None => match File::open(path) {
-                        Ok(file) => Self::file(path, Some(file), 0, follow, &name)?,
-                        Err(error) if follow && error.kind() == std::io::ErrorKind::NotFound => {
-                            Self::file(path, None, 0, follow, &name)?
-                        }
-                        Err(error) => return Err(ProduceError::input(name, format!("cannot be opened: {error}"))),
-                    },
-                }
-            }
-        };
-        let (buffer, at, searched) = (Vec::new(), 0, 0);
-        Ok(Self { name, origin, buffer, at, searched, base, turned: false, ended: false })
-    }
-
-    fn file(path: &Path, file: Option<File>, from: u64, follow: bool, name: &str) -> Result<Origin, ProduceError> {
-        let mut inode = 0;
-        if let Some(mut file) = file.as_ref() {
-            let positioned = file.metadata().and_then(|metadata| {
-                inode = metadata.ino();
-                file.seek(SeekFrom::Start(from))
-            });
-            positioned.map_err(|error| ProduceError::input(name, format!("cannot be read: {error}")))?;
-        }
-        Ok(Origin::File { path: path.to_owned(), file, inode, follow })
+    pub(super) fn open(from: &InputFrom, follow: bool, resume: Option<&Place>) -> Result<Self, ProduceError> {
+        let feed = Feed::open(from, follow, resume)?;
+        let number = resume.is_none().then_some(1);
+        Ok(Self { feed, follow, searched: 0, number, passing: false, turned: false, ended: false })
     }
 
     /// Writes the next line into `line`.
-    pub(crate) fn next(&mut self, line: &mut Vec<u8>) -> Result<Next, ProduceError> {
+    pub(super) fn next(&mut self, line: &mut Vec<u8>) -> Result<Next, ProduceError> {
         loop {
-            if let Some(found) = self.buffer[self.searched..].iter().position(|&byte| byte == b'\n') {
+            let rest = self.feed.rest();
+            if let Some(found) = rest[self.searched..].iter().position(|&byte| byte == b'\n') {
                 let end = self.searched + found;
-                return Ok(self.give(line, end, end + 1));
+                match self.give(line, end, end + 1)? {
+                    Some(next) => return Ok(next),
+                    None => continue,
+                }
             }
-            self.searched = self.buffer.len();
+            self.searched = rest.len();
             if self.turned || self.ended {
-                if self.at < self.buffer.len() {
-                    let end = self.buffer.len();
-                    return Ok(self.give(line, end, end));
+                let end = self.searched;
+                if end > 0
+                    && let Some(next) = self.give(line, end, end)?
+                {
+                    return Ok(next);
                 }
                 if self.ended {
                     return Ok(Next::End);
                 }
-                self.turn()?;
+                self.feed.turn()?;
+                (self.searched, self.number, self.passing, self.turned) = (0, Some(1), false, false);
             }
-            match self.fill()? {
+            if self.searched > LINE_BYTES_MAX {
+                let what = (!self.passing).then(|| self.too_long()).transpose()?;
+                self.feed.take(self.searched);
+                (self.searched, self.passing) = (0, true);
+                if let Some(what) = what {
+                    return Ok(Next::PassedOver(what));
+                }
+            }
+            match self.feed.more()? {
                 Chunk::More => {}
                 Chunk::Later => return Ok(Next::Later),
                 Chunk::Turned => self.turned = true,
@@ -133,116 +88,37 @@ impl Lines {
         }
     }
 
-    fn give(&mut self, line: &mut Vec<u8>, end: usize, next: usize) -> Next {
-        let bytes = &self.buffer[self.at..end];
-        line.clear();
-        line.extend_from_slice(bytes.strip_suffix(b"\r").unwrap_or(bytes));
-        self.at = next;
-        self.searched = next;
-        let place = match self.origin {
-            Origin::File { inode, .. } => Some((inode, self.base + next as u64)),
-            Origin::Pipe(_) => None,
+    /// Gives the line that ends at `end`, or passes it over.
+    fn give(&mut self, line: &mut Vec<u8>, end: usize, next: usize) -> Result<Option<Next>, ProduceError> {
+        let given = if self.passing {
+            None
+        } else if end > LINE_BYTES_MAX {
+            Some(Next::PassedOver(self.too_long()?))
+        } else {
+            let bytes = &self.feed.rest()[..end];
+            let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+            let marked = (self.feed.offset() == 0).then(|| bytes.strip_prefix(BYTE_ORDER_MARK)).flatten();
+            line.clear();
+            line.extend_from_slice(marked.unwrap_or(bytes));
+            Some(Next::Line { place: None })
         };
-        Next::Line { place }
+        self.feed.take(next);
+        self.searched = 0;
+        self.passing = false;
+        self.number = self.number.map(|number| number + 1);
+        Ok(match given {
+            Some(Next::Line { .. }) => Some(Next::Line { place: self.feed.place() }),
+            other => other,
+        })
     }
 
-    /// Goes on with the file that now bears the name.
-    fn turn(&mut self) -> Result<(), ProduceError> {
-        let Origin::File { path, file, inode, .. } = &mut self.origin else { return Ok(()) };
-        self.buffer.clear();
-        (self.at, self.searched, self.base, self.turned) = (0, 0, 0, false);
-        *file = File::open(path).ok();
-        if let Some(file) = file {
-            let metadata = file.metadata();
-            *inode =
-                metadata.map_err(|error| ProduceError::input(&self.name, format!("cannot be read: {error}")))?.ino();
-        }
-        Ok(())
+    /// What to say of the line at the present place.
+    fn too_long(&self) -> Result<String, ProduceError> {
+        let at = self.feed.offset();
+        let which = match self.number {
+            Some(number) => format!("line {number}, at byte {at},"),
+            None => format!("the line at byte {at}"),
+        };
+        too_long(&self.feed, self.follow, &which)
     }
-
-    fn fill(&mut self) -> Result<Chunk, ProduceError> {
-        if self.at > 0 {
-            self.buffer.drain(..self.at);
-            self.base += self.at as u64;
-            self.searched -= self.at;
-            self.at = 0;
-        }
-        let failed = |name: &str, error: std::io::Error| ProduceError::input(name, format!("cannot be read: {error}"));
-        match &mut self.origin {
-            Origin::Pipe(chunks) => match chunks.recv_timeout(Duration::from_millis(10)) {
-                Ok(Ok(chunk)) => {
-                    self.buffer.extend_from_slice(&chunk);
-                    Ok(Chunk::More)
-                }
-                Ok(Err(error)) => Err(failed(&self.name, error)),
-                Err(RecvTimeoutError::Timeout) => Ok(Chunk::Later),
-                Err(RecvTimeoutError::Disconnected) => Ok(Chunk::End),
-            },
-            Origin::File { path, file, inode, follow } => {
-                let Some(open) = file else {
-                    *file = File::open(&*path).ok();
-                    if let Some(file) = file {
-                        *inode = file.metadata().map_err(|error| failed(&self.name, error))?.ino();
-                        return Ok(Chunk::More);
-                    }
-                    return Ok(Chunk::Later);
-                };
-                let length = self.buffer.len();
-                self.buffer.resize(length + CHUNK_BYTES, 0);
-                let read = open.read(&mut self.buffer[length..]);
-                self.buffer.truncate(length + *read.as_ref().unwrap_or(&0));
-                if read.map_err(|error| failed(&self.name, error))? > 0 {
-                    return Ok(Chunk::More);
-                }
-                if !*follow {
-                    return Ok(Chunk::End);
-                }
-                let truncated = open.metadata().is_ok_and(|m| m.len() < self.base + self.buffer.len() as u64);
-                // Looked at after the empty read: what the writer adds to the old file before it turns was read.
-                let rotated = std::fs::metadata(&*path).is_ok_and(|metadata| metadata.ino() != *inode);
-                if truncated {
-                    return Ok(Chunk::Turned);
-                }
-                if rotated {
-                    let more = open.metadata().is_ok_and(|m| m.len() > self.base + self.buffer.len() as u64);
-                    return Ok(if more { Chunk::More } else { Chunk::Turned });
-                }
-                Ok(Chunk::Later)
-            }
-        }
-    }
-}
-
-/// The file at `path`, or one beside it, that has this inode.
-fn find_inode(path: &Path, inode: u64) -> Option<File> {
-    let of = |path: &Path| File::open(path).ok().filter(|file| file.metadata().is_ok_and(|m| m.ino() == inode));
-    of(path).or_else(|| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let beside = std::fs::read_dir(folder).ok()?.flatten();
-        beside.filter(|entry| entry.metadata().is_ok_and(|m| m.ino() == inode)).find_map(|entry| of(&entry.path()))
-    })
-}
-
-/// Reads `source` to its end in a thread that outlives a stop: it may be blocked for ever.
-pub(crate) fn spawn_reader(mut source: impl Read + Send + 'static) -> Receiver<std::io::Result<Vec<u8>>> {
-    let (sender, receiver) = sync_channel(4);
-    std::thread::spawn(move || {
-        loop {
-            let mut chunk = vec![0; CHUNK_BYTES];
-            let message = match source.read(&mut chunk) {
-                Ok(0) => return,
-                Ok(length) => {
-                    chunk.truncate(length);
-                    Ok(chunk)
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => Err(error),
-            };
-            let failed = message.is_err();
-            if sender.send(message).is_err() || failed {
-                return;
-            }
-        }
-    });
-    receiver
 }

@@ -5,21 +5,47 @@
 //! partition; records without one are spread by their number. Nothing is reordered.
 
 mod csv;
+mod csv_records;
 mod extract;
+mod feed;
 mod json_array;
 mod json_lines;
 mod lines;
 mod pace;
+mod rotation;
+mod sniff;
 
 pub(crate) use pace::Pace;
+pub use sniff::json_format_of;
 
 use crate::batch::ItemSource;
 use crate::error::ProduceError;
 use crate::generate::Item;
-use crate::ledger::Acked;
+use crate::ledger::{Acked, Place};
 use crate::request::{InputFormat, InputFrom, InputOptions};
+use feed::Feed;
 use lines::Lines;
+use rotation::Unit;
 use watertight_core::schema::StreamDef;
+
+/// Longest line, CSV record (as it stands, and as JSON) and array element that is sent: 16 MiB. A group holds up to 16 MiB
+/// before its last record, which comes with its key (at most as long again); with headers that stays below the 64 MiB
+/// that the event log takes in one append. What is longer is not sent: an error; in a followed input it is passed over,
+/// told and counted.
+const LINE_BYTES_MAX: usize = 16 << 20;
+
+/// What editors put before the first byte of UTF-8; no part of the first line.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What to say of `which`, something that is longer than [`LINE_BYTES_MAX`]: an error, where the input is not followed.
+fn too_long(feed: &Feed, follow: bool, which: &str) -> Result<String, ProduceError> {
+    let bound = LINE_BYTES_MAX >> 20;
+    let what = format!("{which} is longer than {bound} MiB, which is the most that is sent in one event");
+    if follow {
+        return Ok(what);
+    }
+    Err(ProduceError::input(feed.name(), format!("{what}; all before it was sent; take it out, or split it")))
+}
 
 /// Name of an input for messages and the ledger.
 pub(crate) fn name_of(from: &InputFrom) -> String {
@@ -62,25 +88,35 @@ pub(crate) fn open(
 ) -> Result<Box<dyn ItemSource>, ProduceError> {
     let timed = options.speed.is_some();
     let extract = extract::Extract::new(stream, options.key.as_deref(), producer, partitions, timed)?;
-    let first = if options.from == InputFrom::Stdin { sent.end() } else { 0 };
-    if options.format == InputFormat::JsonArray {
-        if options.follow {
-            return Err(ProduceError::Usage("an array has an end: follow works with lines and csv".to_owned()));
-        }
-        return Ok(Box::new(json_array::JsonArray::open(&options.from, options.array.clone(), extract, first)?));
-    }
+    let (first, resume) = match options.from {
+        InputFrom::Stdin => (sent.end(), None),
+        InputFrom::Path(_) => (0, sent.resume_position()),
+    };
     match options.format {
+        InputFormat::JsonArray => {
+            if options.follow {
+                return Err(ProduceError::Usage("an array has an end: follow works with lines and csv".to_owned()));
+            }
+            check_again(&options.from, resume.as_ref().map(|(_, place)| place), Unit::Element)?;
+            Ok(Box::new(json_array::JsonArray::open(&options.from, options.array.clone(), extract, first)?))
+        }
         InputFormat::Csv => {
             // The header row is needed, so the file is always read from its beginning.
-            let lines = Lines::open(&options.from, options.follow, None)?;
-            Ok(Box::new(csv::Csv::new(lines, stream, extract, first)))
+            check_again(&options.from, resume.as_ref().map(|(_, place)| place), Unit::Line)?;
+            let feed = Feed::open(&options.from, options.follow, None)?;
+            Ok(Box::new(csv::Csv::new(feed, options.follow, stream, extract, first)))
         }
-        _ => {
-            let resume = if options.from == InputFrom::Stdin { None } else { sent.resume_position() };
-            let lines = Lines::open(&options.from, options.follow, resume.map(|(_, place)| place))?;
+        InputFormat::JsonLines => {
+            let lines = Lines::open(&options.from, options.follow, resume.as_ref().map(|(_, place)| place))?;
             Ok(Box::new(json_lines::JsonLines::new(lines, extract, resume.map_or(first, |(sequence, _)| sequence))))
         }
     }
+}
+
+/// Checks that a file which is read from its beginning again holds what was read of it before.
+fn check_again(from: &InputFrom, place: Option<&Place>, unit: Unit) -> Result<(), ProduceError> {
+    let (InputFrom::Path(path), Some(place)) = (from, place) else { return Ok(()) };
+    rotation::check(path, place, unit).map_err(|what| ProduceError::input(name_of(from), what))
 }
 
 #[cfg(test)]

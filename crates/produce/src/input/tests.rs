@@ -1,3 +1,6 @@
+mod again;
+mod bounds;
+
 use super::*;
 use crate::batch::{Drawn, Pull};
 use crate::fixtures::{column, stream};
@@ -32,6 +35,7 @@ fn drain(source: &mut dyn ItemSource) -> Vec<Drawn> {
     loop {
         match source.next(&mut drawn).expect("reads") {
             Pull::Item => items.push(drawn.clone()),
+            Pull::PassedOver(what) => panic!("passed over: {what}"),
             Pull::Later if pauses < 3 => {
                 pauses += 1;
                 std::thread::sleep(Duration::from_millis(5));
@@ -52,8 +56,11 @@ fn values(items: &[Drawn]) -> Vec<String> {
 fn lines_are_sent_as_they_are_and_keyed_by_their_event_id() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("in");
-    fs::write(&path, b"{ \"event_id\" : \"a\" }\r\n\nnonsense\n{\"event_id\":7}\n{\"b\":1,\xff}\n{\"event_id\":\"z\"}")
-        .expect("written");
+    fs::write(
+        &path,
+        b"\xef\xbb\xbf{ \"event_id\" : \"a\" }\r\n\nnonsense\n{\"event_id\":7}\n{\"b\":1,\xff}\n{\"event_id\":\"z\"}",
+    )
+    .expect("written");
     let items = drain(source(&options(&path, InputFormat::JsonLines)).as_mut());
     let bytes: Vec<_> = items.iter().map(|drawn| drawn.item.value.clone().expect("bytes")).collect();
     assert_eq!(

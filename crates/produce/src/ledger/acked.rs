@@ -1,5 +1,6 @@
 //! Which sequence numbers are acknowledged, and where each partition stands.
 
+use super::Place;
 use std::collections::BTreeMap;
 
 /// A set of sequence numbers that is nearly a prefix, with what is needed to resume behind it.
@@ -13,12 +14,12 @@ pub(crate) struct Acked {
     end: u64,
     next_offsets: BTreeMap<i32, i64>,
     /// The place in the input behind the record of the largest sequence number below the frontier that has one.
-    positions: BTreeMap<u64, (u64, u64)>,
+    positions: BTreeMap<u64, Place>,
 }
 
 impl Acked {
     /// Adds a record; false where its number is in the set already.
-    pub(crate) fn add(&mut self, sequence: u64, partition: i32, offset: i64, position: Option<(u64, u64)>) -> bool {
+    pub(crate) fn add(&mut self, sequence: u64, partition: i32, offset: i64, position: Option<Place>) -> bool {
         let (word, bit) = ((sequence / 64) as usize, 1 << (sequence % 64));
         if self.bits.len() <= word {
             self.bits.resize(word + 1, 0);
@@ -68,7 +69,7 @@ impl Acked {
     }
 
     /// A place in the input, and the sequence number of the record that follows it; that number is at most the frontier.
-    pub(crate) fn resume_position(&self) -> Option<(u64, (u64, u64))> {
+    pub(crate) fn resume_position(&self) -> Option<(u64, Place)> {
         self.positions.range(..self.frontier).next_back().map(|(&sequence, &place)| (sequence + 1, place))
     }
 }

@@ -3,23 +3,28 @@
 //!
 //! Format: UTF-8 lines. The first is a [`Header`] as JSON. Then one line per acknowledged record:
 //! `<sequence> TAB <event id> TAB <partition> TAB <offset>`, for inputs with a fifth field, the place in the input
-//! behind the record (`<inode>:<bytes>` or `-`).
+//! behind the record (`<inode>:<bytes>:<checksum of the last KiB before it>` or `-`; older builds left the checksum out).
 //!
 //! Contract: a line is written only after the log answered the append, and `fdatasync` follows before the next group
 //! is appended. So what is in doubt after a crash is at most what was appended and not yet ledgered; the
 //! record headers `wt-producer` and `wt-seq` find it again in the log's tail. A torn last line is cut when the
-//! ledger is opened; a damaged line in the middle is an error that names it. Never rewrites a line.
+//! ledger is opened, and so is all from a line with zeros on: never made durable, it is found in the log again; a damaged line in the middle is an error that names it. Never rewrites a line.
 
 mod acked;
+mod begin;
+mod place;
 
 pub(crate) use acked::Acked;
+pub use place::Place;
+pub(crate) use place::{TAIL_BYTES, check_of};
 
 use crate::error::ProduceError;
 use crate::generate::PlanSpec;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use watertight_core::steps::{LEDGER_SYNC, LEDGER_WRITE, Steps};
 
 /// Record header that names the producer.
 pub const PRODUCER_HEADER: &str = "wt-producer";
@@ -108,8 +113,8 @@ pub struct Line<'a> {
     pub partition: i32,
     /// Offset.
     pub offset: i64,
-    /// Place in the input behind the record: (inode, bytes).
-    pub position: Option<(u64, u64)>,
+    /// Place in the input behind the record.
+    pub position: Option<Place>,
 }
 
 impl<'a> Line<'a> {
@@ -121,10 +126,7 @@ impl<'a> Line<'a> {
         let offset = fields.next()?.parse().ok()?;
         let position = match fields.next() {
             None | Some("-") => None,
-            Some(text) => {
-                let (inode, bytes) = text.split_once(':')?;
-                Some((inode.parse().ok()?, bytes.parse().ok()?))
-            }
+            Some(text) => Some(Place::parse(text)?),
         };
         fields.next().is_none().then_some(Self { sequence, id, partition, offset, position })
     }
@@ -164,6 +166,9 @@ fn scan(
         let length =
             read.map_err(|error| ProduceError::ledger(path, format!("line {number} cannot be read: {error}")))?;
         let Some(text) = line.strip_suffix('\n') else { break };
+        if text.contains('\0') {
+            break; // Space a power cut left unwritten: what stands behind it was never made durable.
+        }
         whole += length as u64;
         if header.is_none() {
             let parsed: Header = serde_json::from_str(text)
@@ -198,14 +203,15 @@ pub(crate) struct Ledger {
     length: u64,
     pending: Vec<u8>,
     with_positions: bool,
+    steps: Steps,
 }
 
 impl Ledger {
     /// Opens the ledger, or begins it with `header` where there is none; a torn last line is cut.
-    pub(crate) fn open(path: &Path, header: &Header) -> Result<(Self, Header, Acked), ProduceError> {
+    pub(crate) fn open(path: &Path, header: &Header, steps: &Steps) -> Result<(Self, Header, Acked), ProduceError> {
         let failed = |what: &str, error: &dyn std::fmt::Display| ProduceError::ledger(path, format!("{what}: {error}"));
         if !path.exists() {
-            begin(path, header).map_err(|error| failed("cannot be created", &error))?;
+            begin::begin(path, header, steps).map_err(|error| failed("cannot be created", &error))?;
         }
         let open = OpenOptions::new().read(true).write(true).open(path);
         let file = open.map_err(|error| failed("cannot be opened", &error))?;
@@ -225,8 +231,10 @@ impl Ledger {
             ));
         }
         file.set_len(length).map_err(|error| failed("a torn last line cannot be cut", &error))?;
+        begin::settle(path, &file, steps).map_err(|error| failed("cannot be made durable", &error))?;
         let with_positions = matches!(header.source, SourceHeader::Input { .. });
-        Ok((Self { path: path.to_owned(), file, length, pending: Vec::new(), with_positions }, header, found))
+        let (path, steps) = (path.to_owned(), steps.clone());
+        Ok((Self { path, file, length, pending: Vec::new(), with_positions, steps }, header, found))
     }
 
     /// Adds a line to what the next [`Ledger::sync`] writes.
@@ -244,7 +252,7 @@ impl Ledger {
         let _ = write!(out, "\t{partition}\t{offset}");
         if self.with_positions {
             let _ = match position {
-                Some((inode, bytes)) => write!(out, "\t{inode}:{bytes}"),
+                Some(place) => write!(out, "\t{place}"),
                 None => write!(out, "\t-"),
             };
         }
@@ -256,33 +264,15 @@ impl Ledger {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let Self { file, length, pending, .. } = self;
-        let written =
-            file.seek(SeekFrom::Start(*length)).and_then(|_| file.write_all(pending)).and_then(|()| file.sync_data());
+        let Self { file, length, pending, steps, .. } = self;
+        let written = steps
+            .take(LEDGER_WRITE, || file.seek(SeekFrom::Start(*length)).and_then(|_| file.write_all(pending)))
+            .and_then(|()| steps.take(LEDGER_SYNC, || file.sync_data()));
         written.map_err(|error| ProduceError::ledger(&self.path, format!("cannot be written: {error}")))?;
         self.length += self.pending.len() as u64;
         self.pending.clear();
         Ok(())
     }
-}
-
-/// Makes the file with its header: whole, or not at all.
-fn begin(path: &Path, header: &Header) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let temporary = folder.join(name);
-    let mut text = serde_json::to_vec(header)?;
-    text.push(b'\n');
-    let mut file = File::create(&temporary)?;
-    file.write_all(&text)?;
-    file.sync_all()?;
-    // A link, not a rename: a ledger that another producer has begun meanwhile is not replaced.
-    let linked = fs::hard_link(&temporary, path);
-    fs::remove_file(&temporary)?;
-    linked?;
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use crate::ledger;
 use crate::request::{Appends, Batching, InputFrom};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::time::Duration;
 
 const SHARES: Shares = Shares { duplicates: 0.2, late: 0.1, malformed: 0.1 };
@@ -30,6 +29,7 @@ fn request(source: Source, ledger: Option<&Path>) -> ProduceRequest {
         producer: "p1".to_owned(),
         ledger: ledger.map(Path::to_owned),
         truth: None,
+        steps: Steps::default(),
         batching: Batching {
             records_max: 6,
             bytes_max: 1 << 20,
@@ -293,4 +293,97 @@ fn options_that_contradict_each_other_are_usage_errors() {
     for request in [future, rate, unnamed] {
         assert!(matches!(start(request, &log), Err(ProduceError::Usage(_))));
     }
+}
+
+#[test]
+fn a_truth_that_cannot_be_known_is_refused_before_anything_is_begun() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger");
+    let log = FakeLog::default();
+    let with_truth = |name: &str| {
+        let mut request = request(generate(Some(50)), Some(&path));
+        request.truth = Some(folder.path().join(name));
+        request.models = vec![crate::fixtures::model(&request.stream, GeneratorKind::Stocks, "mine", 1_000_000)];
+        request
+    };
+    let mut changed = with_truth("changed");
+    changed.models[0].sql = changed.models[0].sql.replace("max(price)", "max(price) + 1");
+    let error = start(changed, &log).expect_err("refused");
+    assert!(matches!(&error, ProduceError::Usage(what) if what.contains("model mine")), "{error}");
+    assert!(!path.exists(), "no ledger is left behind");
+    // Another stream's models are none of this truth's business.
+    let mut foreign = with_truth("truth");
+    foreign.models.push(foreign.models[0].clone());
+    (foreign.models[1].from, foreign.models[1].sql) = ("another".to_owned(), "SELECT 1".to_owned());
+    start(foreign, &log).expect("runs");
+    let resumed = start(with_truth("truth"), &log).expect("its own records are known by the ledger");
+    assert_eq!(resumed.in_ledger, 50);
+    let mut fresh = with_truth("fresh");
+    for ledger in [None, Some(folder.path().join("another"))] {
+        fresh.ledger = ledger;
+        let error = start(fresh.clone(), &log).expect_err("refused");
+        assert!(matches!(&error, ProduceError::Usage(what) if what.contains("held records before")), "{error}");
+    }
+    assert!(!folder.path().join("another").exists());
+}
+
+#[test]
+fn a_topic_grows_to_the_partitions_that_the_stream_declares_and_never_shrinks() {
+    let log = FakeLog::default();
+    let mut request = request(generate(Some(200)), None);
+    for (partitions, wanted) in [(2, 2), (5, 5), (3, 5)] {
+        request.stream.partitions = partitions;
+        request.producer = format!("p{partitions}");
+        start(request.clone(), &log).expect("runs");
+        assert_eq!(log.state().partitions.len(), wanted);
+    }
+    assert!(log.state().partitions.iter().all(|records| !records.is_empty()), "keys are spread over all of them");
+}
+
+#[test]
+fn a_full_disk_under_the_ledger_is_said_to_be_the_ledgers() {
+    use watertight_core::steps::{Course, LEDGER_WRITE, Moment};
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger");
+    let left = std::sync::atomic::AtomicI32::new(2);
+    let mut request = request(generate(Some(50)), Some(&path));
+    request.steps = Steps::new(move |step, moment| {
+        let full = (step, moment) == (LEDGER_WRITE, Moment::Before) && left.fetch_sub(1, Ordering::Relaxed) > 0;
+        if full { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(Course::Take) }
+    });
+    let log = FakeLog::with_faults([(3, Fault::Refuse)]);
+    let mut waits = Vec::new();
+    run(request, &log, &FixedClock, &AtomicBool::new(false), &mut |progress| waits.extend(progress.waiting))
+        .expect("runs");
+    let ledgers = waits.iter().filter(|wait| matches!(wait, Waiting::Ledger(what) if what.contains("ledger"))).count();
+    let logs = waits.iter().filter(|wait| matches!(wait, Waiting::Log(what) if what.contains("scripted"))).count();
+    assert_eq!((ledgers, logs, waits.len()), (2, 1, 3), "{waits:?}");
+}
+
+#[test]
+fn what_is_passed_over_is_told_and_counted_and_costs_no_number() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (input, path) = (folder.path().join("in.jsonl"), folder.path().join("ledger"));
+    let mut bytes = b"{\"event_id\":\"a\"}\n".to_vec();
+    bytes.resize(bytes.len() + (17 << 20), b'x');
+    bytes.extend_from_slice(b"\n{\"event_id\":\"b\"}\n");
+    std::fs::write(&input, bytes).expect("written");
+    let source = Source::Input(InputOptions {
+        from: InputFrom::Path(input),
+        format: InputFormat::JsonLines,
+        follow: true,
+        speed: None,
+        key: None,
+        array: None,
+    });
+    let (log, stop, mut told) = (FakeLog::default(), AtomicBool::new(false), Vec::new());
+    let summary = run(request(source, Some(&path)), &log, &FixedClock, &stop, &mut |progress| {
+        told.extend(progress.passed_over);
+        if progress.sent == 2 {
+            stop.store(true, Ordering::Relaxed);
+        }
+    })
+    .expect("ends");
+    assert_eq!((summary.sent, summary.passed_over, summary.next_sequence, told.len()), (2, 1, 2, 1));
+    assert!(told[0].contains("line 2, at byte 17,"), "{}", told[0]);
 }

@@ -2,7 +2,7 @@
 //!
 //! Contract: computed from the plan alone, by the semantics of DESIGN.md ("Time, lateness, duplicates"), with code that
 //! shares nothing with the pipeline but the names of tables and columns. It holds for a topic into which only this
-//! producer wrote, and for a run of the pipeline in which no partition was declared idle and none was lost.
+//! producer wrote, for the standard models (any name, any window), and for a run of the pipeline in which no partition was declared idle and none was lost.
 //!
 //! Files in the folder (JSON, one object per line in `.jsonl`):
 //! - `truth.json`: the [`Truth`], from which everything can be computed again;
@@ -16,10 +16,12 @@
 pub mod compare;
 mod expect;
 mod gold;
+mod standard;
 mod write;
 
 pub use compare::{CompareOptions, Comparison, GoldScope, compare};
 pub(crate) use expect::{Fate, simulate};
+pub(crate) use standard::standard_sql;
 pub(crate) use write::write;
 
 use crate::error::ProduceError;
@@ -69,16 +71,34 @@ pub struct Truth {
 /// Version of the format that this build writes.
 const FORMAT: u32 = 1;
 
-/// Refuses a truth that cannot be known.
-pub(crate) fn check_knowable(plan: &Plan) -> Result<(), ProduceError> {
-    if plan.unknown_checks.is_empty() {
-        return Ok(());
+/// Refuses a truth that cannot be known: with checks or models that are not understood, or on a topic that held records
+/// (`start_offsets`) when producing began.
+pub(crate) fn check_knowable(plan: &Plan, start_offsets: &[i64], models: &[ModelDef]) -> Result<(), ProduceError> {
+    if !plan.unknown_checks.is_empty() {
+        return Err(ProduceError::Usage(format!(
+            "the truth cannot be known with the check {}: only checks of the form `column > number` (or >=, <, <=) that \
+             generated values pass are understood; leave out --truth or the check",
+            plan.unknown_checks.join(", ")
+        )));
     }
-    Err(ProduceError::Usage(format!(
-        "the truth cannot be known with the check {}: only checks of the form `column > number` (or >=, <, <=) that \
-         generated values pass are understood; leave out --truth or the check",
-        plan.unknown_checks.join(", ")
-    )))
+    let kind = plan.spec.kind;
+    if let Some(model) = models.iter().find(|model| !standard::is_standard(kind, model)) {
+        return Err(ProduceError::Usage(format!(
+            "the truth cannot be known with the model {}: for {} events only the rows of this SQL can be computed apart \
+             from the pipeline: {}; leave out --truth or the model",
+            model.name,
+            kind.name(),
+            standard_sql(kind, &model.from)
+        )));
+    }
+    if start_offsets.iter().any(|offset| *offset > 0) {
+        return Err(ProduceError::Usage(
+            "the truth cannot be known on a topic that held records before: what they lead to is unknown here; leave out \
+             --truth, or produce into a new log"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 pub(crate) fn silver_path(folder: &Path) -> std::path::PathBuf {

@@ -1,7 +1,8 @@
 //! The interactive shell: lines in, statements out, until the end of input.
 //!
 //! A statement may span lines and ends with `;`. `\d` lists tables, `\d silver.x` a table's columns, `\q` leaves.
-//! Ctrl-C drops what was typed so far, Ctrl-D leaves. An error of a statement is printed and the shell goes on.
+//! Ctrl-C drops what was typed so far, Ctrl-D leaves. An error of a statement is printed and the shell goes on; so it
+//! does when the session's [`crate::Interrupt`] is raised, which ends the statement and those after it on the line.
 
 mod terminal;
 #[cfg(test)]
@@ -14,7 +15,7 @@ use std::path::Path;
 use terminal::Terminal;
 
 const HELP: &str = "\
-statements end with ;   \\d lists tables   \\d silver.x lists columns   \\q leaves   Ctrl-C drops the line
+statements end with ;   \\d lists tables   \\d silver.x lists columns   \\q leaves   Ctrl-C drops the line or ends the query
 ";
 
 /// What a terminal gives.
@@ -77,7 +78,10 @@ impl<'a> Repl<'a> {
         let mut typed = String::new();
         loop {
             let prompt = if typed.is_empty() { "watertight> " } else { "        ... " };
-            match lines.next(prompt)? {
+            let line = lines.next(prompt)?;
+            // At the prompt Ctrl-C is a key; what was raised before now meant a statement that has ended.
+            self.session.interrupt().clear();
+            match line {
                 Line::End => return Ok(()),
                 Line::Cancelled => {
                     typed.clear();
@@ -94,9 +98,7 @@ impl<'a> Repl<'a> {
                 Asked::Statements(_, false) => continue,
                 Asked::Statements(statements, true) => {
                     lines.remember(typed.trim());
-                    for statement in statements {
-                        self.answer(statement, out)?;
-                    }
+                    self.answer_all(&statements, out)?;
                 }
                 Asked::Leave => return Ok(()),
                 Asked::Nothing => {}
@@ -133,6 +135,17 @@ impl<'a> Repl<'a> {
         }
     }
 
+    /// Runs the statements of a line until one is interrupted.
+    fn answer_all(&self, statements: &[&str], out: &mut dyn Write) -> Result<(), QueryError> {
+        for statement in statements {
+            self.answer(statement, out)?;
+            if self.session.interrupt().is_raised() {
+                return say(out, "interrupted\n");
+            }
+        }
+        Ok(())
+    }
+
     /// Runs a statement and prints its rows, or its error.
     fn answer(&self, statement: &str, out: &mut dyn Write) -> Result<(), QueryError> {
         let answered = self.session.stream(statement).and_then(|rows| {
@@ -140,7 +153,7 @@ impl<'a> Repl<'a> {
             self.format.write(&schema, rows, out)
         });
         match answered {
-            Ok(_) => Ok(()),
+            Ok(_) | Err(QueryError::Interrupted) => Ok(()),
             Err(error @ QueryError::Io { .. }) => Err(error),
             Err(error) => say(out, &format!("error: {error}\n")),
         }

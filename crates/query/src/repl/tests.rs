@@ -1,6 +1,7 @@
 //! The shell, driven by scripted lines.
 
 use super::*;
+use crate::Interrupt;
 use crate::test_lake::TestLake;
 use arrow::datatypes::{DataType, Field};
 use std::collections::VecDeque;
@@ -9,6 +10,7 @@ struct Script {
     lines: VecDeque<Line>,
     prompts: Vec<String>,
     remembered: Vec<String>,
+    interrupt: Interrupt,
 }
 
 impl Lines for Script {
@@ -19,6 +21,9 @@ impl Lines for Script {
 
     fn remember(&mut self, statement: &str) {
         self.remembered.push(statement.to_owned());
+        if statement.contains("-- Ctrl-C") {
+            self.interrupt.raise();
+        }
     }
 }
 
@@ -30,7 +35,8 @@ fn typed(lines: impl IntoIterator<Item = &'static str>) -> (String, Script) {
         "^C" => Line::Cancelled,
         text => Line::Text(text.to_owned()),
     });
-    let mut script = Script { lines: lines.collect(), prompts: Vec::new(), remembered: Vec::new() };
+    let interrupt = session.interrupt();
+    let mut script = Script { lines: lines.collect(), prompts: Vec::new(), remembered: Vec::new(), interrupt };
     let mut out = Vec::new();
     Repl::new(&session, Format::Csv).serve(&mut script, &mut out).unwrap();
     (String::from_utf8(out).unwrap(), script)
@@ -61,4 +67,11 @@ fn commands_list_tables_and_columns_and_leave() {
     assert!(out.starts_with(expected), "{out}");
     assert!(out.contains("there is no command \\\\z"), "{out}");
     assert!(!out.contains("Int64(1)"), "it went on after \\q: {out}");
+}
+
+#[test]
+fn an_interrupt_ends_the_statements_of_the_line_and_the_next_line_runs() {
+    let (out, script) = typed(["select 1 as a; select 2 as b; -- Ctrl-C", "select 3 as c;"]);
+    assert_eq!(out, "interrupted\nc\n3\n");
+    assert_eq!(script.prompts, ["watertight>", "watertight>", "watertight>"]);
 }

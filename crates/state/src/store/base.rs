@@ -12,6 +12,9 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use watertight_core::steps::{
+    STATE_BASE_NAMES, STATE_BASE_REMOVE, STATE_BASE_RENAME, STATE_BASE_SYNC, STATE_BASE_WRITE, Steps,
+};
 
 impl StateStore {
     /// Writes all settled keys of the index as the checkpoint at version `upto` (`None`: an empty table). Durable when
@@ -25,12 +28,12 @@ impl StateStore {
         // Any value that an older delta of this generation could not have will do; there is none of this generation.
         let link = crc32c::crc32c(&[generation.to_le_bytes(), keys.to_le_bytes()].concat());
         let header = self.base_header(generation, upto, keys, link);
-        let mut writer = BaseWriter::create(&self.dir, header)?;
+        let mut writer = BaseWriter::create(&self.dir, header, &self.steps)?;
         index.for_each_settled(|chunk| writer.push(chunk))?;
         let base_bytes = writer.publish()?;
         self.tail =
             Some(Tail { generation, file: None, good_bytes: 0, chain: link, upto, keys, base_bytes, delta_bytes: 0 });
-        remove_before(&self.dir, generation)
+        remove_before(&self.dir, generation, &self.steps)
     }
 
     /// A compaction, if the deltas have outgrown the base (and 16 MiB). Appends that follow go into a new delta; the
@@ -63,7 +66,8 @@ impl StateStore {
         let (generation, upto, keys, link) = (tail.generation, tail.upto, tail.keys, tail.chain);
         let header = self.base_header(generation, upto, keys, link);
         let (dir, lock) = (self.dir.clone(), Arc::clone(&self.lock));
-        Ok(Some(CompactionJob { dir, _lock: lock, last_delta, frozen_bytes, header }))
+        let steps = self.steps.clone();
+        Ok(Some(CompactionJob { dir, _lock: lock, last_delta, frozen_bytes, header, steps }))
     }
 
     fn base_header(&self, generation: u64, upto: Option<u64>, keys: u64, link: u32) -> Header {
@@ -86,9 +90,12 @@ impl StateStore {
     }
 }
 
-fn remove_before(dir: &Path, generation: u64) -> Result<(), StateError> {
+fn remove_before(dir: &Path, generation: u64, steps: &Steps) -> Result<(), StateError> {
     let older = |found: Option<u64>| found.is_some_and(|found| found < generation);
-    remove_where(dir, |name| older(generation_of(name, "base-")) || older(generation_of(name, "delta-")))
+    let refused = |error| StateError::io(format!("could not tidy {}", dir.display()), error);
+    steps.before(STATE_BASE_REMOVE).map_err(refused)?;
+    remove_where(dir, |name| older(generation_of(name, "base-")) || older(generation_of(name, "delta-")))?;
+    steps.after(STATE_BASE_REMOVE).map_err(refused)
 }
 
 /// A base to be written from the files of a base and its deltas. Holds the folder's lock.
@@ -99,6 +106,7 @@ pub struct CompactionJob {
     last_delta: u64,
     frozen_bytes: u64,
     header: Header,
+    steps: Steps,
 }
 
 impl CompactionJob {
@@ -117,7 +125,7 @@ impl CompactionJob {
         let Some(base) = found.into_iter().filter(|base| *base <= self.last_delta).max() else {
             return Err(refused(std::io::Error::new(std::io::ErrorKind::NotFound, "a newer base replaced its files")));
         };
-        let mut writer = BaseWriter::create(&dir, self.header)?;
+        let mut writer = BaseWriter::create(&dir, self.header, &self.steps)?;
         copy_keys(&dir.join(format!("base-{base}")), u64::MAX, &mut writer)?;
         for delta in base..=self.last_delta {
             let path = dir.join(format!("delta-{delta}"));
@@ -129,7 +137,7 @@ impl CompactionJob {
             return Err(refused(error));
         }
         writer.publish()?;
-        remove_before(&dir, generation)
+        remove_before(&dir, generation, &self.steps)
     }
 }
 
@@ -160,18 +168,29 @@ struct BaseWriter {
     payload: Vec<u8>,
     bytes: u64,
     keys: u64,
+    steps: Steps,
 }
 
 impl BaseWriter {
-    fn create(dir: &Path, header: Header) -> Result<Self, StateError> {
+    fn create(dir: &Path, header: Header, steps: &Steps) -> Result<Self, StateError> {
         let path = dir.join(format!("base-{}.tmp", header.generation));
         let refused = |error| StateError::io(format!("could not write {}", path.display()), error);
+        steps.before(STATE_BASE_WRITE).map_err(refused)?;
         let mut out = BufWriter::with_capacity(1 << 18, File::create(&path).map_err(refused)?);
         let (encoded, chain) = header.encode();
         out.write_all(&encoded).map_err(refused)?;
         let payload = Vec::with_capacity(PAYLOAD_BYTES_MAX);
         let bytes = encoded.len() as u64;
-        Ok(Self { dir: dir.to_owned(), generation: header.generation, out, chain, payload, bytes, keys: 0 })
+        Ok(Self {
+            dir: dir.to_owned(),
+            generation: header.generation,
+            out,
+            chain,
+            payload,
+            bytes,
+            keys: 0,
+            steps: steps.clone(),
+        })
     }
 
     fn push(&mut self, keys: &[u128]) -> Result<(), StateError> {
@@ -211,10 +230,13 @@ impl BaseWriter {
         let dir = self.dir;
         let refused = |error| StateError::io(format!("could not write a base in {}", dir.display()), error);
         let file = self.out.into_inner().map_err(|error| refused(error.into_error()))?;
-        file.sync_all().map_err(refused)?;
+        let steps = self.steps;
+        steps.after(STATE_BASE_WRITE).map_err(refused)?;
+        steps.take(STATE_BASE_SYNC, || file.sync_all()).map_err(refused)?;
         let name = format!("base-{}", self.generation);
-        std::fs::rename(dir.join(format!("{name}.tmp")), dir.join(&name)).map_err(refused)?;
-        sync_dir(&dir).map_err(refused)?;
+        let rename = || std::fs::rename(dir.join(format!("{name}.tmp")), dir.join(&name));
+        steps.take(STATE_BASE_RENAME, rename).map_err(refused)?;
+        steps.take(STATE_BASE_NAMES, || sync_dir(&dir)).map_err(refused)?;
         Ok(self.bytes)
     }
 }

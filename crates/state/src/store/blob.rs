@@ -7,6 +7,7 @@ use super::{Rebuild, StateStore, check_file_name};
 use crate::StateError;
 use std::fs::File;
 use std::io::BufReader;
+use watertight_core::steps::{STATE_BLOB_RENAME, STATE_BLOB_WRITE};
 
 /// What loading a blob gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +47,9 @@ impl StateStore {
         }
         let path = self.dir.join(format!("blob-{name}"));
         let temporary = self.dir.join(format!("blob-{name}.tmp"));
-        std::fs::write(&temporary, &out)
-            .and_then(|()| std::fs::rename(&temporary, &path))
+        self.steps
+            .take(STATE_BLOB_WRITE, || std::fs::write(&temporary, &out))
+            .and_then(|()| self.steps.take(STATE_BLOB_RENAME, || std::fs::rename(&temporary, &path)))
             .map_err(|error| StateError::io(format!("could not write {}", path.display()), error))
     }
 

@@ -31,9 +31,19 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use watertight_core::steps::{STATE_DELTA_WRITE, Steps};
 
 /// Below this, deltas are not worth compacting: reading them takes some hundredths of a second.
 const COMPACT_BYTES_MIN: u64 = 16 * 1024 * 1024;
+
+/// Where states are kept, and how durable steps are taken there.
+#[derive(Debug, Clone)]
+pub struct StateFolder {
+    /// The folder; each state has one of its own in it.
+    pub path: PathBuf,
+    /// The way to take durable steps.
+    pub steps: Steps,
+}
 
 /// Whose state it is and in what form; a file of another identity is not loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,16 +82,17 @@ pub struct StateStore {
     identity: StateIdentity,
     lock: Arc<File>,
     tail: Option<Tail>,
+    steps: Steps,
 }
 
 impl StateStore {
-    /// Opens the folder `<dir>/<identity.what>`, creating it where it does not exist. Reads nothing yet.
+    /// Opens the folder `<folder>/<identity.what>`, creating it where it does not exist. Reads nothing yet.
     ///
     /// # Errors
     /// `InUse` where another store has it; `Name`; `Io`.
-    pub fn open(dir: &Path, identity: StateIdentity) -> Result<Self, StateError> {
+    pub fn open(folder: &StateFolder, identity: StateIdentity) -> Result<Self, StateError> {
         check_file_name(&identity.what)?;
-        let dir = dir.join(&identity.what);
+        let dir = folder.path.join(&identity.what);
         std::fs::create_dir_all(&dir).map_err(|e| StateError::io(format!("could not create {}", dir.display()), e))?;
         let lock = OpenOptions::new()
             .create(true)
@@ -96,7 +107,7 @@ impl StateStore {
                 return Err(StateError::io(format!("could not lock {}", dir.display()), error));
             }
         }
-        let store = Self { dir, identity, lock: Arc::new(lock), tail: None };
+        let store = Self { dir, identity, lock: Arc::new(lock), tail: None, steps: folder.steps.clone() };
         store.remove_where(|name| name.ends_with(".tmp"))?;
         Ok(store)
     }
@@ -148,7 +159,7 @@ impl StateStore {
             tail.file = Some(open_delta(&self.dir, tail)?);
         }
         let file = tail.file.as_ref().expect("opened above");
-        if let Err(error) = file.write_all_at(&bytes, tail.good_bytes) {
+        if let Err(error) = self.steps.take(STATE_DELTA_WRITE, || file.write_all_at(&bytes, tail.good_bytes)) {
             tail.file = None; // Opened again, it is cut to its good bytes.
             return Err(StateError::io(format!("could not append to the checkpoint in {}", self.dir.display()), error));
         }

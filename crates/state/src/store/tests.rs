@@ -15,12 +15,16 @@ fn identity() -> StateIdentity {
     }
 }
 
+fn folder(dir: &Path) -> StateFolder {
+    StateFolder { path: dir.to_owned(), steps: Steps::default() }
+}
+
 fn options(dir: &Path) -> IndexOptions {
     IndexOptions { spill_dir: dir.to_owned(), recent_keys_max: 50 }
 }
 
 fn open(dir: &Path) -> StateStore {
-    StateStore::open(dir, identity()).unwrap()
+    StateStore::open(&folder(dir), identity()).unwrap()
 }
 
 fn set_of(index: &DuplicateIndex) -> Set {
@@ -209,7 +213,7 @@ fn state_of_another_pipeline_thing_format_or_layout_is_not_loaded() {
     let dir = tempfile::tempdir().unwrap();
     small(dir.path(), false);
     let load_as = |identity: StateIdentity| {
-        let mut store = StateStore::open(dir.path(), identity).unwrap();
+        let mut store = StateStore::open(&folder(dir.path()), identity).unwrap();
         match store.load(&options(dir.path())).unwrap() {
             Load::Rebuild(reason) => reason,
             Load::Loaded(loaded) => panic!("{loaded:?}"),
@@ -250,7 +254,7 @@ fn appends_that_would_leave_a_hole_are_refused() {
     assert!(matches!(store.append_ids(Some(1), 2, &[]), Err(StateError::NotNext { .. })));
     store.append_ids(None, 1, &ids(0..3)).unwrap();
     assert!(matches!(store.append_ids(Some(1), 1, &[]), Err(StateError::Backwards { .. })));
-    assert!(matches!(StateStore::open(dir.path(), identity()), Err(StateError::InUse(_))));
+    assert!(matches!(StateStore::open(&folder(dir.path()), identity()), Err(StateError::InUse(_))));
     assert_eq!(store.upto(), Some(1));
     drop(store);
     assert_eq!(loaded(dir.path()), Ok((Some(1), (0..3).collect())));

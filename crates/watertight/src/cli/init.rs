@@ -121,7 +121,7 @@ fn write_new(path: &Path, data: &str) -> anyhow::Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     let file = OpenOptions::new().write(true).create_new(true).open(path);
-    file.and_then(|mut file| file.write_all(data.as_bytes()))
+    file.and_then(|mut file| file.write_all(data.as_bytes()).and_then(|()| file.sync_all()))
         .with_context(|| format!("cannot write {}", path.display()))
 }
 

@@ -1,49 +1,98 @@
 //! Loading the pipeline file for a command: from disk, with this process's environment, and its SQL checked.
+//!
+//! The SQL of every stream and model that could be made out of the file is planned, whatever else is wrong, so that
+//! all problems come at once.
 
 use std::path::Path;
-use watertight_config::{PipelineConfig, Problem, Problems};
+use watertight_config::{Definitions, PipelineConfig, Problem, Problems, Source};
 use watertight_core::schema::{ModelDef, StreamDef, silver_schema};
-use watertight_pipeline::checks::Checks;
-use watertight_pipeline::gold::engine::ModelPlan;
-
-/// A check of a file that is right by itself, such as whether its SQL can be planned. It gives the place of a
-/// problem with `config.source.problem("models.x.sql", …)`.
-pub(crate) type Extra = fn(&PipelineConfig) -> Vec<Problem>;
-
-/// What is checked beyond the file itself, in this order; every command that loads a file runs all of them.
-const EXTRAS: &[Extra] = &[checks_of_streams, sql_of_models];
-
-fn checks_of_streams(config: &PipelineConfig) -> Vec<Problem> {
-    let failed = config.streams.iter().filter_map(|stream| Some((stream, Checks::new(stream).err()?)));
-    let problem = |(stream, error): (&StreamDef, _)| {
-        config.source.problem(&format!("streams.{}.checks", stream.name), one_line(&error), None)
-    };
-    failed.map(problem).collect()
-}
-
-fn sql_of_models(config: &PipelineConfig) -> Vec<Problem> {
-    let failed = config.models.iter().filter_map(|model| {
-        let stream = config.streams.iter().find(|stream| stream.name == model.from)?;
-        Some((model, ModelPlan::new(model, &silver_schema(stream)).err()?))
-    });
-    let problem = |(model, error): (&ModelDef, _)| {
-        config.source.problem(&format!("models.{}.sql", model.name), one_line(&error), None)
-    };
-    failed.map(problem).collect()
-}
-
-fn one_line(error: &dyn std::fmt::Display) -> String {
-    error.to_string().replace('\n', " ")
-}
+use watertight_pipeline::checks::{CheckError, Checks};
+use watertight_pipeline::gold::engine::{ModelError, ModelPlan};
 
 /// Loads and checks the pipeline file.
 ///
 /// # Errors
-/// All problems of the file; those of [`EXTRAS`] only once the file itself is right.
+/// All problems of the file and of its SQL, in the order of the file.
 pub(crate) fn load(path: &Path) -> Result<PipelineConfig, Problems> {
-    let config =
-        watertight_config::load(path, &|name| std::env::var(name).ok(), &|path| std::fs::read_to_string(path))?;
-    let mut problems: Vec<Problem> = EXTRAS.iter().flat_map(|extra| extra(&config)).collect();
-    problems.sort_by_key(|problem| (problem.line, problem.column));
-    if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
+    let env = |name: &str| std::env::var(name).ok();
+    let reader = |path: &Path| std::fs::read_to_string(path);
+    watertight_config::load_and_check(path, &env, &reader, &problems_of_sql)
+}
+
+fn problems_of_sql(found: &Definitions) -> Vec<Problem> {
+    let checks = found.streams.iter().flat_map(|stream| problems_of_checks(stream, &found.source));
+    let models = found.models.iter().flat_map(|model| problems_of_model(model, found));
+    checks.chain(models).collect()
+}
+
+/// One problem for each thing that is wrong with a check, at the check.
+fn problems_of_checks(stream: &StreamDef, source: &Source) -> Vec<Problem> {
+    let checks = format!("streams.{}.checks", stream.name);
+    match Checks::new(stream) {
+        Ok(_) => Vec::new(),
+        Err(CheckError::Refused { reasons, .. }) => reasons
+            .iter()
+            .map(|reason| {
+                let (at, what, suggestion) = words(&reason.why);
+                let Some(name) = &reason.check else { return source.problem(&checks, what, suggestion) };
+                // One line needs no place in it: the file's own is at its first character.
+                let long = stream.checks.iter().any(|check| check.name == *name && check.sql.contains('\n'));
+                let place = at.filter(|_| long).map(|(line, column)| format!(", line {line}, column {column}"));
+                let message = format!("check '{name}'{}: {what}", place.unwrap_or_default());
+                source.problem(&format!("{checks}.{name}"), message, suggestion)
+            })
+            .collect(),
+        Err(error) => vec![source.problem(&checks, one_line(&error.to_string()), None)],
+    }
+}
+
+/// One problem for each thing that is wrong with a model, with its place in the SQL. A model whose stream could not be
+/// made out is passed over.
+fn problems_of_model(model: &ModelDef, found: &Definitions) -> Vec<Problem> {
+    let Some(stream) = found.streams.iter().find(|stream| stream.name == model.from) else { return Vec::new() };
+    let reasons = match ModelPlan::new(model, &silver_schema(stream)) {
+        Ok(_) => return Vec::new(),
+        Err(ModelError::Refused { reasons, .. }) => reasons,
+        Err(error) => vec![error.to_string()],
+    };
+    let problem = |reason: &String| {
+        let (at, what, suggestion) = words(reason);
+        found.source.sql_problem(&model.name, at, &what, suggestion)
+    };
+    reasons.iter().map(problem).collect()
+}
+
+/// The planner's `[line L, column C: ]what is wrong[. Did you mean 'x'?]` in its parts.
+fn words(reason: &str) -> (Option<(u32, u32)>, String, Option<String>) {
+    let (at, text) = placed(reason).map_or((None, reason), |(at, text)| (Some(at), text));
+    match text.split_once(". Did you mean ") {
+        Some((what, meant)) => (at, one_line(what), Some(format!("did you mean {}", one_line(meant)))),
+        None => (at, one_line(text), None),
+    }
+}
+
+/// The place with which a reason begins, and the rest.
+fn placed(reason: &str) -> Option<((u32, u32), &str)> {
+    let (line, rest) = reason.strip_prefix("line ")?.split_once(", column ")?;
+    let (column, rest) = rest.split_once(": ")?;
+    Some(((line.parse().ok()?, column.parse().ok()?), rest))
+}
+
+fn one_line(text: &str) -> String {
+    text.replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_planners_words_fall_into_place_what_is_wrong_and_what_was_meant() {
+        let reason = "line 3, column 7: unknown column 'pric'. Did you mean 'ticks.price'?";
+        let meant = Some("did you mean 'ticks.price'?".to_owned());
+        assert_eq!(words(reason), (Some((3, 7)), "unknown column 'pric'".to_owned(), meant));
+        for without in ["it doesn't aggregate; add GROUP BY", "line up: a", "line 3, column x: a"] {
+            assert_eq!(words(without), (None, without.to_owned(), None));
+        }
+    }
 }

@@ -11,9 +11,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use watertight_adapters::system::{SystemClock, SystemIds};
 use watertight_core::port::Ids as _;
+use watertight_core::steps::Steps;
 use watertight_produce::{
-    self as produce, Batching, GenerateOptions, GeneratorKind, InputFrom, InputOptions, ProduceRequest, Progress,
-    Shares, Source,
+    self as produce, Batching, GenerateOptions, GeneratorKind, InputFrom, InputOptions, ProduceError, ProduceRequest,
+    Progress, Shares, Source, Waiting,
 };
 
 /// Arguments of `produce`.
@@ -36,7 +37,7 @@ pub(crate) struct Args {
     /// Events from a file, or from standard input with '-': one JSON object per line, or CSV with a header.
     #[arg(long, value_name = "PATH", help_heading = "Your own events")]
     pub(crate) input: Option<PathBuf>,
-    /// What the input holds; by its name (.csv) unless given.
+    /// What the input holds; by its name (.csv, .json) and beginning unless given.
     #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "generate", help_heading = "Your own events")]
     pub(crate) input_format: Option<InputFormat>,
     /// The column whose text becomes the key, by which partitions are chosen; the event id's unless given.
@@ -46,7 +47,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "generate", help_heading = "Your own events")]
     pub(crate) follow: bool,
     /// Pace events by their own time, this much faster than it passed: 60x is an hour in a minute.
-    #[arg(long, value_name = "FACTOR", value_parser = quantity::speed, conflicts_with = "rate", help_heading = "Pace")]
+    #[arg(long, value_name = "FACTOR", value_parser = quantity::speed, conflicts_with_all = ["rate", "generate"], help_heading = "Pace")]
     pub(crate) speed: Option<f64>,
     /// Pace events evenly, such as 500/s; as fast as the log takes them unless given.
     #[arg(long, value_name = "RATE", value_parser = quantity::rate, help_heading = "Pace")]
@@ -96,7 +97,7 @@ pub(crate) enum InputFormat {
     Json,
     /// Comma-separated values, the first line being the header.
     Csv,
-    /// A document with an array of objects, at its top or in one of its members; files named .json.
+    /// A document with an array of objects, at its top or in one of its members; files named .json that begin so.
     JsonArray,
 }
 
@@ -121,13 +122,14 @@ pub(crate) enum IdForm {
     Uuid,
 }
 
-pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
+pub(super) fn execute(args: &Args, steps: &Steps) -> anyhow::Result<Exit> {
     let config = pipeline_file::load(&args.file)?;
     let Some(stream) = config.streams.iter().find(|stream| stream.name == args.stream) else {
         let names: Vec<&str> = config.streams.iter().map(|stream| stream.name.as_str()).collect();
-        anyhow::bail!("{} has no stream '{}'; it has {}", args.file.display(), args.stream, names.join(", "));
+        eprintln!("error: {} has no stream '{}'; it has {}", args.file.display(), args.stream, names.join(", "));
+        return Ok(Exit::Usage);
     };
-    let log = wiring::open_log(&config)?;
+    let log = wiring::open_segment_log(&config, steps)?;
     let request = ProduceRequest {
         stream: stream.clone(),
         models: config.models.clone(),
@@ -137,22 +139,28 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
         ledger: args.ledger.clone(),
         truth: args.truth.clone(),
         batching: Batching::default(),
+        steps: steps.clone(),
     };
     let stop = Arc::new(AtomicBool::new(false));
     wiring::on_signals(&stop).context("signals could not be caught")?;
     let live = std::io::stderr().is_terminal();
     let mut told = Instant::now();
     let mut progress = |progress: Progress| {
-        if let Some(waiting) = &progress.waiting {
-            tracing::warn!(waiting, "the log does not take events; trying again");
-        }
+        tell(&progress);
         if live && told.elapsed() >= Duration::from_millis(200) {
             told = Instant::now();
             let rate = progress.sent as f64 / progress.elapsed.as_secs_f64().max(0.001);
             eprint!("\r{} events acknowledged, {rate:.0}/s ", progress.sent);
         }
     };
-    let summary = watertight_produce::run(request, log.as_ref(), &SystemClock, &stop, &mut progress)?;
+    let summary = match produce::run(request, log.as_ref(), &SystemClock, &stop, &mut progress) {
+        Ok(summary) => summary,
+        Err(error @ (ProduceError::Usage(_) | ProduceError::Plan(_))) => {
+            eprintln!("error: {error}");
+            return Ok(Exit::Usage);
+        }
+        Err(error) => return Err(error.into()),
+    };
     if live {
         eprint!("\r");
     }
@@ -160,8 +168,26 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
         0 => String::new(),
         count => format!(", {count} of an earlier run found in the log and entered in the ledger"),
     };
-    eprintln!("{} events acknowledged{recovered}", summary.sent);
+    let passed_over = match summary.passed_over {
+        0 => String::new(),
+        count => format!(", {count} of the input passed over and NOT sent (see the warnings)"),
+    };
+    eprintln!("{} events acknowledged{recovered}{passed_over}", summary.sent);
     Ok(Exit::Fine)
+}
+
+/// Says what holds the run up, and what it passes over.
+fn tell(progress: &Progress) {
+    match &progress.waiting {
+        Some(Waiting::Log(waiting)) => tracing::warn!(waiting, "the log does not take events; trying again"),
+        Some(Waiting::Ledger(waiting)) => {
+            tracing::warn!(waiting, "the ledger cannot be written, so nothing more is sent; trying again");
+        }
+        None => {}
+    }
+    if let Some(what) = &progress.passed_over {
+        tracing::warn!(what, "something of the input was NOT sent");
+    }
 }
 
 fn producer_name(args: &Args) -> String {
@@ -194,7 +220,7 @@ fn source(args: &Args) -> Source {
         Some(InputFormat::Json) => produce::InputFormat::JsonLines,
         Some(InputFormat::JsonArray) => produce::InputFormat::JsonArray,
         None if ends("csv") => produce::InputFormat::Csv,
-        None if ends("json") && !args.follow => produce::InputFormat::JsonArray,
+        None if ends("json") && !args.follow => produce::json_format_of(&path),
         None => produce::InputFormat::JsonLines,
     };
     let from = if path.as_os_str() == "-" { InputFrom::Stdin } else { InputFrom::Path(path) };

@@ -2,10 +2,10 @@
 
 use super::pipeline_file;
 use super::{Exit, quantity};
-use crate::status::HealthWriter;
+use crate::status::{HealthWriter, ProgressLine};
 use crate::wiring;
 use anyhow::Context as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,10 @@ use watertight_adapters::segment_log::SegmentLog;
 use watertight_adapters::system::{SystemClock, SystemIds};
 use watertight_config::{LogConfig, PipelineConfig};
 use watertight_core::port::{EventLog as _, Lake, PortError, TopicInfo};
-use watertight_pipeline::runtime::{CommitBounds, Health, Parts, RunUntil, Setup, Stop, run};
+use watertight_core::steps::Steps;
+use watertight_pipeline::runtime::{
+    CommitBounds, Health, Part, Parts, Rebuilding, RunUntil, Setup, Stop, Upto, run, stopping_at_panic,
+};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -28,12 +31,38 @@ pub(crate) struct Args {
     /// Stop once everything is committed that was in the log at the start.
     #[arg(long)]
     pub(crate) until_caught_up: bool,
-    /// At the end, close the windows that are open, as a recorded decision: no more events will come for them.
+    /// At the end, close the windows that are open, as a recorded decision: no more events will come for them. Windows
+    /// that only events from an unbelievable future opened stay open.
     #[arg(long, requires = "until_caught_up")]
     pub(crate) close_windows: bool,
+    /// The last stage: what lies behind it is caught up by a later run that goes further.
+    #[arg(long, value_enum, value_name = "LAST", default_value_t)]
+    pub(crate) stages: Stages,
     /// Stop after this time, such as 30s.
     #[arg(long = "for", value_name = "TIME", value_parser = quantity::duration)]
     pub(crate) run_for: Option<Duration>,
+}
+
+/// How far events are carried.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Stages {
+    /// Keep records as they came, and nothing else.
+    Bronze,
+    /// Rows and dead letters too; models stand still.
+    Silver,
+    /// Everything.
+    #[default]
+    Gold,
+}
+
+impl From<Stages> for Upto {
+    fn from(stages: Stages) -> Self {
+        match stages {
+            Stages::Bronze => Self::Bronze,
+            Stages::Silver => Self::Silver,
+            Stages::Gold => Self::Gold,
+        }
+    }
 }
 
 /// How often retention of the log is applied.
@@ -41,44 +70,52 @@ const RETENTION_EVERY: Duration = Duration::from_secs(10);
 /// How often commit times are left for `status`.
 const HEALTH_EVERY: Duration = Duration::from_secs(1);
 
-pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
+pub(super) fn execute(args: &Args, steps: &Steps) -> anyhow::Result<Exit> {
     let config = pipeline_file::load(&args.file)?;
-    std::fs::create_dir_all(&config.lake)
-        .with_context(|| format!("could not make the lake {}", config.lake.display()))?;
-    let _lock = RunLock::take(&config.lake)?;
-    let pipeline = pipeline_uuid(&config.lake, &config.name, &SystemIds)?;
-    let log = wiring::open_segment_log(&config)?;
+    let _lock = RunLock::take(&config.lake, steps)?;
+    let pipeline = pipeline_uuid(&config.lake, &config.name, &SystemIds, steps)?;
+    let log = wiring::open_segment_log(&config, steps)?;
     let parts = Parts {
         log: log.clone(),
-        lake: wiring::open_lake(&config),
+        lake: wiring::open_lake_with(&config, steps),
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
+        steps: steps.clone(),
     };
     let setup = setup(&config, pipeline, args);
-    let stop = wiring::stop_on_signals().context("signals could not be caught")?;
+    let (stop, signals) = wiring::stop_on_signals().context("signals could not be caught")?;
     let writer = Arc::new(HealthWriter::new(&config.state));
     let on_change = Arc::clone(&writer);
-    let health = Health::new(Box::new(move |conditions| on_change.write(conditions, &BTreeMap::new())));
+    let health = Health::new(Box::new(move |conditions| {
+        on_change.write(conditions, &BTreeMap::new(), &BTreeMap::new());
+    }));
     let ended = Stop::default();
-    let outcome = std::thread::scope(|scope| {
-        let house = || keep_house(&config, &log, parts.lake.as_ref(), &writer, &health, &ended);
+    let (mut outcome, housed) = std::thread::scope(|scope| {
+        let house = || {
+            stopping_at_panic("house", &stop, || {
+                keep_house(&config, &log, parts.lake.as_ref(), &writer, &health, &ended);
+            })
+        };
         let started = std::thread::Builder::new().name("house".to_owned()).spawn_scoped(scope, house);
         if let Err(error) = &started {
             tracing::warn!(%error, "retention and readings for status are off: no thread for them");
         }
         let outcome = run(&setup, &parts, &health, &stop);
         ended.request();
-        outcome
+        let housed = started.ok().and_then(|thread| thread.join().ok()).and_then(Result::err);
+        Ok::<_, PortError>((outcome?, housed))
     })?;
-    writer.write(&health.all(), &health.commit_times());
+    writer.write(&health.all(), &health.commit_times(), &BTreeMap::new());
     stop.request();
+    outcome.failures.extend(housed);
+    outcome.failures.extend(signals.join().ok().and_then(Result::err));
     for failure in &outcome.failures {
         eprintln!("error: {failure}");
     }
     for (model, error) in &outcome.failed_models {
         eprintln!("error: model {model} stopped: {error}; the rest went on, and it catches up from silver once fixed");
     }
-    tell_totals(&config, parts.lake.as_ref())?;
+    tell_totals(&config, parts.lake.as_ref());
     Ok(if outcome.failures.is_empty() && outcome.failed_models.is_empty() { Exit::Fine } else { Exit::Failed })
 }
 
@@ -95,39 +132,62 @@ fn setup(config: &PipelineConfig, pipeline: String, args: &Args) -> Setup {
         },
         until: RunUntil { caught_up: args.until_caught_up, close_windows: args.close_windows, elapsed: args.run_for },
         state_dir: config.state.clone(),
+        upto: args.stages.into(),
     }
 }
 
-/// One line per stream: what its tables hold now.
-fn tell_totals(config: &PipelineConfig, lake: &dyn Lake) -> anyhow::Result<()> {
+/// One line per stream: what its tables hold now. How the run ended does not depend on whether they can be read.
+fn tell_totals(config: &PipelineConfig, lake: &dyn Lake) {
     for stream in &config.streams {
-        let Some(silver) = lake.look("silver", &stream.name)? else { continue };
+        let silver = match lake.look("silver", &stream.name) {
+            Ok(Some(silver)) => silver,
+            Ok(None) => continue,
+            Err(error) => {
+                eprintln!("{}: its totals cannot be read: {}", stream.name, error.chain());
+                continue;
+            }
+        };
         let totals = silver.state().last_append.as_ref().map(|books| books.totals).unwrap_or_default();
         eprintln!(
-            "{}: {} records: {} silver ({} late), {} duplicates, {} dead letters, {} lost",
+            "{}: {} records: {} silver ({} late), {} duplicates, {} dead letters, {} lost, {} unknown fields",
             stream.name,
             totals.records,
             totals.silver,
             totals.late,
             totals.duplicates,
             totals.dead_letters,
-            totals.lost
+            totals.lost,
+            totals.unknown_fields
         );
     }
-    Ok(())
 }
 
-/// The offsets from which bronze still needs the log, by partition: retention spares them.
-fn needed_from(lake: &dyn Lake, stream: &str, topic: &TopicInfo) -> Result<BTreeMap<i32, i64>, PortError> {
-    let mut needed: BTreeMap<i32, i64> = (0..topic.partitions).map(|partition| (partition, 0)).collect();
-    if let Some(bronze) = lake.look("bronze", stream)? {
-        let positions = bronze.state().positions.iter().filter(|(key, _)| key.incarnation == topic.incarnation);
-        needed.extend(positions.map(|(key, next)| (key.partition, *next)));
+/// The offsets from which a bronze table still needs the log, by partition: retention spares them. Several streams may
+/// read one topic; the one that is furthest behind counts.
+fn needed_from(lake: &dyn Lake, config: &PipelineConfig, topic: &TopicInfo) -> Result<BTreeMap<i32, i64>, PortError> {
+    let mut needed: BTreeMap<i32, i64> = (0..topic.partitions).map(|partition| (partition, i64::MAX)).collect();
+    for stream in config.streams.iter().filter(|stream| stream.topic == topic.name) {
+        let bronze = lake.look("bronze", &stream.name)?;
+        for (partition, from) in &mut needed {
+            let at = bronze.iter().flat_map(|bronze| &bronze.state().positions).find(|(key, _)| {
+                key.topic == topic.name && key.incarnation == topic.incarnation && key.partition == *partition
+            });
+            *from = at.map_or(0, |(_, next)| *next).min(*from);
+        }
     }
     Ok(needed)
 }
 
-/// What goes on beside the pipeline: the log's retention, and readings for `status`.
+/// What the parts read again at a start, as one line; `None` when there is nothing of the kind.
+fn rebuilding_line(rebuilding: &BTreeMap<Part, Rebuilding>) -> Option<String> {
+    let percent = |at: &Rebuilding| at.done.saturating_mul(100) / at.of.max(1);
+    let parts = rebuilding.iter().map(|(part, at)| format!("{part} {} of {} rows ({}%)", at.done, at.of, percent(at)));
+    let parts: Vec<String> = parts.collect();
+    (!parts.is_empty()).then(|| format!("reading state back from the tables: {}", parts.join(", ")))
+}
+
+/// What goes on beside the pipeline: the log's retention, readings for `status`, and a line on the terminal while state
+/// is rebuilt.
 fn keep_house(
     config: &PipelineConfig,
     log: &SegmentLog,
@@ -139,18 +199,24 @@ fn keep_house(
     let LogConfig::Local { retention, .. } = &config.log;
     let age = retention.age_us.map(|us| Duration::from_micros(us.unsigned_abs()));
     let mut next_retention = std::time::Instant::now();
+    let mut line = ProgressLine::on_stderr();
     while !ended.wait(HEALTH_EVERY) {
-        writer.write(&health.all(), &health.commit_times());
+        let rebuilding = health.rebuilding();
+        writer.write(&health.all(), &health.commit_times(), &rebuilding);
+        match rebuilding_line(&rebuilding) {
+            Some(text) => line.show(&text),
+            None => line.clear(),
+        }
         if (age.is_some() || retention.bytes.is_some()) && std::time::Instant::now() >= next_retention {
             next_retention += RETENTION_EVERY;
-            for stream in &config.streams {
-                let applied = log.topic(&stream.topic).and_then(|topic| {
+            for name in config.streams.iter().map(|stream| stream.topic.as_str()).collect::<BTreeSet<_>>() {
+                let applied = log.topic(name).and_then(|topic| {
                     let Some(topic) = topic else { return Ok(Vec::new()) };
-                    let needed = needed_from(lake, &stream.name, &topic)?;
-                    log.apply_retention(&stream.topic, age, retention.bytes, &needed)
+                    let needed = needed_from(lake, config, &topic)?;
+                    log.apply_retention(name, age, retention.bytes, &needed)
                 });
                 if let Err(error) = applied {
-                    tracing::warn!(topic = stream.topic, error = error.chain(), "retention was not applied");
+                    tracing::warn!(topic = name, error = error.chain(), "retention was not applied");
                 }
             }
         }

@@ -4,6 +4,8 @@ use super::Exit;
 use super::pipeline_file;
 use crate::wiring;
 use anyhow::Context as _;
+use signal_hook::consts::SIGINT;
+use signal_hook::iterator::Signals;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use watertight_query::{Repl, Session};
@@ -12,6 +14,7 @@ use watertight_query::{Repl, Session};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Tables are bronze.<stream>, bronze.<stream>_dlq, silver.<stream>, gold.<model> and ops.<table>.
+Ctrl-C ends the query under way; the prompt comes back, and without one the command ends with 1.
 
 Example:
   watertight sql -f pipeline.yaml \"select count(*) from silver.stock_ticks\"")]
@@ -25,6 +28,9 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
 }
+
+/// What a shell gives for a program that Ctrl-C ended.
+const EXIT_INTERRUPTED: i32 = 130;
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -49,21 +55,41 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
     let mut out = std::io::stdout().lock();
     match &args.query {
         Some(query) => {
+            interrupt_on_ctrl_c(&session)?;
             let rows = session.stream(query)?;
             format.write(&rows.schema(), rows, &mut out)?;
         }
         None if !std::io::stdin().is_terminal() => {
             let text = std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?;
             let (statements, _) = watertight_query::split(&text);
+            interrupt_on_ctrl_c(&session)?;
             for statement in statements.into_iter().filter(|statement| !statement.trim().is_empty()) {
                 let rows = session.stream(statement)?;
                 format.write(&rows.schema(), rows, &mut out)?;
             }
         }
         None => {
+            interrupt_on_ctrl_c(&session)?;
             let history = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".watertight_history"));
             Repl::new(&session, format).run(history.as_deref(), &mut out)?;
         }
     }
     Ok(Exit::Fine)
+}
+
+/// Ctrl-C ends the query under way. One that comes before the last took effect ends the process: output may be blocked,
+/// or a table may take long to open.
+fn interrupt_on_ctrl_c(session: &Session) -> anyhow::Result<()> {
+    let interrupt = session.interrupt();
+    let mut signals = Signals::new([SIGINT]).context("Ctrl-C could not be caught")?;
+    let watch = move || {
+        for _ in signals.forever() {
+            if interrupt.is_raised() {
+                std::process::exit(EXIT_INTERRUPTED);
+            }
+            interrupt.raise();
+        }
+    };
+    std::thread::Builder::new().name("interrupts".to_owned()).spawn(watch).context("no thread for Ctrl-C")?;
+    Ok(())
 }

@@ -13,6 +13,8 @@ use watertight_core::port::Clock as _;
 
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Ends with 1 when a table or the log cannot be read; all that can is shown.")]
 pub(crate) struct Args {
     /// The pipeline file.
     #[arg(short = 'f', long, value_name = "FILE")]
@@ -39,9 +41,9 @@ const EVERY: Duration = Duration::from_secs(1);
 
 pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
     let config = pipeline_file::load(&args.file)?;
-    let (log, lake) = (wiring::open_log(&config)?, wiring::open_lake(&config));
+    let (log, lake) = (wiring::look_at_log(&config), wiring::open_lake(&config));
     loop {
-        let status = gather(&config, log.as_ref(), lake.as_ref(), RunLock::holder(&config.lake))?;
+        let status = gather(&config, log.as_ref(), lake.as_ref(), RunLock::holder(&config.lake));
         let text = match args.format {
             Format::Text => render(&status, SystemClock.now_us()),
             Format::Json => format!("{}\n", serde_json::to_string(&status)?),
@@ -51,7 +53,7 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
         }
         output::print(&text)?;
         if !args.watch {
-            return Ok(Exit::Fine);
+            return Ok(if status.is_whole() { Exit::Fine } else { Exit::Failed });
         }
         std::thread::sleep(EVERY);
     }

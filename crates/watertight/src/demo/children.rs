@@ -1,33 +1,43 @@
 //! Child processes of the demo: started, killed, stopped; never left behind.
+//!
+//! Contract: nothing here waits without looking at the stop flag that signals raise; it then fails, and dropping ends the
+//! children.
 
 use anyhow::{Context as _, bail};
 use std::fs::File;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Between two looks at a child and at the stop flag.
+const NAP: Duration = Duration::from_millis(20);
 
 /// A child process; killed when dropped.
 pub(super) struct Child {
     name: &'static str,
     process: std::process::Child,
     said: Option<std::path::PathBuf>,
+    stop: Arc<AtomicBool>,
 }
 
 impl Child {
     /// Starts this program with other arguments; what it says goes to a file in `dir`.
-    pub(super) fn start(name: &'static str, args: &[&str], dir: &Path) -> anyhow::Result<Self> {
+    pub(super) fn start(name: &'static str, args: &[&str], dir: &Path, stop: &Arc<AtomicBool>) -> anyhow::Result<Self> {
         let said = dir.join(format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&said).context("could not open a log file")?;
         let mut command = this_program()?;
         command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         let process = command.spawn().with_context(|| format!("could not start {name}"))?;
-        Ok(Self { name, process, said: Some(said) })
+        Ok(Self { name, process, said: Some(said), stop: Arc::clone(stop) })
     }
 
     /// Starts this program with other arguments, shown.
-    pub(super) fn start_shown(args: &[&str], dir: &Path) -> anyhow::Result<Self> {
+    pub(super) fn start_shown(args: &[&str], dir: &Path, stop: &Arc<AtomicBool>) -> anyhow::Result<Self> {
         let mut command = this_program()?;
         let process = command.args(args).current_dir(dir).stdin(Stdio::null()).spawn().context("could not start it")?;
-        Ok(Self { name: "compare", process, said: None })
+        Ok(Self { name: "compare", process, said: None, stop: Arc::clone(stop) })
     }
 
     /// SIGKILL: no chance to clean anything up.
@@ -51,21 +61,52 @@ impl Child {
 
     /// Waits; it must end well.
     pub(super) fn wait(&mut self) -> anyhow::Result<()> {
-        let ended = self.process.wait().with_context(|| format!("could not wait for {}", self.name))?;
+        let ended = self.end()?;
         if ended.success() { Ok(()) } else { bail!("{} ended with {ended}{}", self.name, self.last_words()) }
     }
 
     /// Waits, and tells whether it ended well.
     pub(super) fn ended_well(&mut self) -> anyhow::Result<bool> {
-        Ok(self.process.wait().with_context(|| format!("could not wait for {}", self.name))?.success())
+        Ok(self.end()?.success())
     }
 
     /// Fails where it ended by itself.
-    pub(super) fn must_be_alive(&mut self) -> anyhow::Result<()> {
-        match self.process.try_wait().with_context(|| format!("could not look at {}", self.name))? {
+    fn must_be_alive(&mut self) -> anyhow::Result<()> {
+        match self.look()? {
             None => Ok(()),
             Some(ended) => bail!("{} ended with {ended}{}", self.name, self.last_words()),
         }
+    }
+
+    /// Waits; fails where it ends by itself meanwhile.
+    pub(super) fn must_live_on(&mut self, time: Duration) -> anyhow::Result<()> {
+        let began = Instant::now();
+        loop {
+            self.must_be_alive()?;
+            let left = time.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(NAP.min(left));
+        }
+    }
+
+    /// Waits for its end.
+    fn end(&mut self) -> anyhow::Result<ExitStatus> {
+        loop {
+            if let Some(ended) = self.look()? {
+                return Ok(ended);
+            }
+            std::thread::sleep(NAP);
+        }
+    }
+
+    /// Whether it has ended; fails where the demo is to stop.
+    fn look(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        if self.stop.load(Ordering::Relaxed) {
+            bail!("stopped by a signal; the demo's processes were ended");
+        }
+        self.process.try_wait().with_context(|| format!("could not look at {}", self.name))
     }
 
     fn last_words(&self) -> String {

@@ -11,6 +11,8 @@ use crate::wiring;
 use anyhow::{Context as _, bail};
 use children::Child;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use view::View;
 use watertight_adapters::ownership::RunLock;
@@ -24,8 +26,10 @@ const DEAD_FOR: Duration = Duration::from_secs(2);
 /// Shows the demo; `Failed` when the account does not add up.
 ///
 /// # Errors
-/// When a child process cannot be started, or ends badly.
+/// When a child process cannot be started or ends badly, or when it is stopped by a signal; no child is left then.
 pub(crate) fn show(run_for: Duration, dir: Option<&Path>) -> anyhow::Result<Exit> {
+    let stop = Arc::new(AtomicBool::new(false));
+    wiring::on_signals(&stop).context("signals could not be caught")?;
     let dir = scratch(dir)?;
     let file = dir.join("pipeline.yaml");
     let config = load_pipeline_file(&file)?;
@@ -54,21 +58,21 @@ pub(crate) fn show(run_for: Duration, dir: Option<&Path>) -> anyhow::Result<Exit
         &truth,
     ];
     let run: Vec<&str> = vec!["run", "-f", &pipeline];
-    let mut producer = Child::start("produce", &produce, &dir)?;
-    let mut runner = Child::start("run", &run, &dir)?;
+    let mut producer = Child::start("produce", &produce, &dir, &stop)?;
+    let mut runner = Child::start("run", &run, &dir, &stop)?;
     let mut view = View::new();
     let began = Instant::now();
     watch(&config, &mut view, run_for / 2, began, "producing and running", &mut producer)?;
     runner.kill()?;
     watch(&config, &mut view, run_for / 2 + DEAD_FOR, began, "the pipeline was killed (SIGKILL)", &mut producer)?;
-    runner = Child::start("run", &run, &dir)?;
+    runner = Child::start("run", &run, &dir, &stop)?;
     watch(&config, &mut view, run_for, began, "the pipeline is running again", &mut producer)?;
     producer.stop()?;
     runner.stop()?;
     let finish = ["run", "-f", &pipeline, "--until-caught-up", "--close-windows"];
-    Child::start("run", &finish, &dir)?.wait()?;
+    Child::start("run", &finish, &dir, &stop)?.wait()?;
     view.show(&gather_now(&config)?, began.elapsed(), "stopped; open windows were closed", &rows(&config)?)?;
-    account(&config, &dir, &pipeline, &ledger, &truth)
+    account(&config, &dir, &pipeline, (ledger.as_str(), truth.as_str()), &stop)
 }
 
 fn text(path: &Path) -> String {
@@ -95,8 +99,13 @@ fn scratch(dir: Option<&Path>) -> anyhow::Result<PathBuf> {
 }
 
 fn gather_now(config: &PipelineConfig) -> anyhow::Result<crate::status::Status> {
-    let (log, lake) = (wiring::open_log(config)?, wiring::open_lake(config));
-    Ok(gather(config, log.as_ref(), lake.as_ref(), RunLock::holder(&config.lake))?)
+    let (log, lake) = (wiring::look_at_log(config), wiring::open_lake(config));
+    let status = gather(config, log.as_ref(), lake.as_ref(), RunLock::holder(&config.lake));
+    let mut errors = status.streams.iter().filter_map(|stream| stream.error.as_ref());
+    if let Some(error) = errors.next() {
+        bail!("the demo's tables cannot be read: {error}");
+    }
+    Ok(status)
 }
 
 fn watch(
@@ -108,9 +117,8 @@ fn watch(
     producer: &mut Child,
 ) -> anyhow::Result<()> {
     while began.elapsed() < until {
-        producer.must_be_alive()?;
         view.show(&gather_now(config)?, began.elapsed(), what, &rows(config)?)?;
-        std::thread::sleep(EVERY.min(until.saturating_sub(began.elapsed())));
+        producer.must_live_on(EVERY.min(until.saturating_sub(began.elapsed())))?;
     }
     Ok(())
 }
@@ -130,7 +138,13 @@ fn rows(config: &PipelineConfig) -> anyhow::Result<String> {
 }
 
 /// The books of the whole run, line by line, and the comparison with what the producer knows.
-fn account(config: &PipelineConfig, dir: &Path, pipeline: &str, ledger: &str, truth: &str) -> anyhow::Result<Exit> {
+fn account(
+    config: &PipelineConfig,
+    dir: &Path,
+    pipeline: &str,
+    (ledger, truth): (&str, &str),
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<Exit> {
     let status = gather_now(config)?;
     let Some(stream) = status.streams.first() else { bail!("the demo's pipeline has no stream") };
     let outcome = stream.outcome;
@@ -146,7 +160,7 @@ fn account(config: &PipelineConfig, dir: &Path, pipeline: &str, ledger: &str, tr
     println!("  {}", if adds_up { "it adds up" } else { "IT DOES NOT ADD UP" });
     println!("\nthe tables compared with what the producer says must be in them:");
     let compare = ["compare", "-f", pipeline, "--truth", truth, "--ledger", ledger, "--all-windows"];
-    let exact = Child::start_shown(&compare, dir)?.ended_well()?;
+    let exact = Child::start_shown(&compare, dir, stop)?.ended_well()?;
     println!("\nto look further:");
     let program = std::env::current_exe().map_or("watertight".to_owned(), |path| path.display().to_string());
     for command in [

@@ -1,11 +1,15 @@
 //! Reading a status: positions and totals from each table's newest commit, ends from the log.
+//!
+//! Contract: what can be read is shown. A table or a topic that cannot leaves its numbers at nothing, and its name and
+//! the reason with the stream or model it belongs to.
 
 use super::health_file::{HealthFile, Reading};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use watertight_config::PipelineConfig;
-use watertight_core::books::{Books, Outcome};
-use watertight_core::port::{EventLog, Lake, PortError};
+use watertight_core::books::{Books, Outcome, Watermarks};
+use watertight_core::port::{EventLog, Lake, OffsetBounds, PortError, TopicInfo};
+use watertight_core::schema::{ModelDef, StreamDef};
 
 /// A pipeline's status.
 #[derive(Debug, Clone, Serialize)]
@@ -18,6 +22,14 @@ pub(crate) struct Status {
     pub(crate) streams: Vec<StreamStatus>,
     /// Models.
     pub(crate) models: Vec<ModelStatus>,
+}
+
+impl Status {
+    /// Whether all of it could be read.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.streams.iter().all(|stream| stream.error.is_none())
+            && self.models.iter().all(|model| model.error.is_none())
+    }
 }
 
 /// A stream's status. Counts are since its tables began.
@@ -47,6 +59,10 @@ pub(crate) struct StreamStatus {
     pub(crate) partitions: Vec<PartitionStatus>,
     /// What the process that runs, or last ran, says of it.
     pub(crate) reading: Option<Reading>,
+    /// What of it could not be read, so that its numbers say nothing: a table's schema, `dead_letters` or `log`.
+    pub(crate) unreadable: Vec<&'static str>,
+    /// Why.
+    pub(crate) error: Option<String>,
 }
 
 /// A partition's status.
@@ -83,6 +99,10 @@ pub(crate) struct ModelStatus {
     pub(crate) last_commit_us: Option<i64>,
     /// What the process that runs, or last ran, says of it.
     pub(crate) reading: Option<Reading>,
+    /// What of it could not be read, so that its numbers say nothing: a table's schema, `dead_letters` or `log`.
+    pub(crate) unreadable: Vec<&'static str>,
+    /// Why.
+    pub(crate) error: Option<String>,
 }
 
 struct Table {
@@ -91,76 +111,119 @@ struct Table {
     last: Option<Books>,
 }
 
-/// Reads the status. Changes nothing anywhere.
-///
-/// # Errors
-/// When a table or the log cannot be read.
-pub(crate) fn gather(
-    config: &PipelineConfig,
-    log: &dyn EventLog,
-    lake: &dyn Lake,
-    run_by: Option<String>,
-) -> Result<Status, PortError> {
-    let health = HealthFile::read(&config.state);
-    let mut streams = Vec::new();
-    for def in &config.streams {
-        let bronze = look(lake, "bronze", &def.name)?;
-        let dead = look(lake, "bronze", &format!("{}_dlq", def.name))?;
-        let silver = look(lake, "silver", &def.name)?;
-        let last = silver.as_ref().and_then(|table| table.last.as_ref());
-        let times = last.and_then(|books| books.watermarks.clone()).unwrap_or_default();
-        let mut status = StreamStatus {
-            stream: def.name.clone(),
-            topic: def.topic.clone(),
-            in_log: 0,
-            bronze: rows(bronze.as_ref()),
-            outcome: last.map(|books| books.totals).unwrap_or_default(),
-            dead_letter_rows: rows(dead.as_ref()),
-            lag: 0,
-            watermark_us: times.stream_us,
-            last_commit_us: last.map(|books| books.committed_at_us),
-            silver_version: silver.as_ref().map(|table| table.version),
-            partitions: Vec::new(),
-            reading: health.streams.get(&def.name).cloned(),
+/// What could not be read of a part, and why.
+#[derive(Default)]
+struct Unread {
+    names: Vec<&'static str>,
+    reasons: Vec<String>,
+}
+
+impl Unread {
+    /// What was read; an error is noted under `name`.
+    fn note<T>(&mut self, name: &'static str, read: Result<T, PortError>) -> Option<T> {
+        let error = match read {
+            Ok(read) => return Some(read),
+            Err(error) => error,
         };
-        let topic = log.topic(&def.topic)?;
-        for partition in 0..topic.as_ref().map_or(0, |topic| topic.partitions) {
-            let bounds = log.bounds(&def.topic, partition)?;
-            let incarnation = topic.as_ref().map_or("", |topic| &topic.incarnation);
-            let at = |table: &Option<Table>| {
-                table.as_ref().and_then(|t| t.positions.get(&(incarnation.to_owned(), partition)).copied())
-            };
-            let (bronze, silver) = (at(&bronze), at(&silver));
-            let lag = (bounds.next - silver.unwrap_or(bounds.earliest)).max(0);
-            let time = times.partitions.get(&partition).copied().unwrap_or_default();
-            status.in_log += bounds.next - bounds.earliest;
-            status.lag += lag;
-            status.partitions.push(PartitionStatus {
-                partition,
-                earliest: bounds.earliest,
-                next: bounds.next,
-                bronze,
-                silver,
-                lag,
-                watermark_us: time.watermark_us,
-                idle: time.idle,
-            });
+        if !self.names.contains(&name) {
+            self.names.push(name);
+            self.reasons.push(format!("{name}: {}", error.chain()));
         }
-        streams.push(status);
+        None
     }
-    let mut models = Vec::new();
-    for def in &config.models {
-        let gold = look(lake, "gold", &def.name)?;
-        let last = gold.as_ref().and_then(|table| table.last.as_ref());
-        models.push(ModelStatus {
-            model: def.name.clone(),
-            rows: rows(gold.as_ref()),
-            closed_until_us: last.and_then(|books| books.closed_until_us),
-            last_commit_us: last.map(|books| books.committed_at_us),
-            reading: health.models.get(&def.name).cloned(),
-        });
+
+    fn finish(self) -> (Vec<&'static str>, Option<String>) {
+        let error = (!self.reasons.is_empty()).then(|| self.reasons.join("; "));
+        (self.names, error)
     }
-    Ok(Status { pipeline: config.name.clone(), run_by, streams, models })
+}
+
+/// Reads the status while `run_by` runs the pipeline. Changes nothing anywhere.
+pub(crate) fn gather(config: &PipelineConfig, log: &dyn EventLog, lake: &dyn Lake, run_by: Option<String>) -> Status {
+    let health = HealthFile::read(&config.state, run_by.as_deref());
+    let streams = config.streams.iter().map(|def| {
+        let reading = health.streams.get(&def.name).cloned();
+        stream_status(def, log, lake, reading)
+    });
+    let models = config.models.iter().map(|def| {
+        let reading = health.models.get(&def.name).cloned();
+        model_status(def, lake, reading)
+    });
+    let (streams, models) = (streams.collect(), models.collect());
+    Status { pipeline: config.name.clone(), run_by, streams, models }
+}
+
+fn stream_status(def: &StreamDef, log: &dyn EventLog, lake: &dyn Lake, reading: Option<Reading>) -> StreamStatus {
+    let mut unread = Unread::default();
+    let bronze = unread.note("bronze", look(lake, "bronze", &def.name)).flatten();
+    let dead = unread.note("dead_letters", look(lake, "bronze", &format!("{}_dlq", def.name))).flatten();
+    let silver = unread.note("silver", look(lake, "silver", &def.name)).flatten();
+    let topic = unread.note("log", log.topic(&def.topic)).flatten();
+    let last = silver.as_ref().and_then(|table| table.last.as_ref());
+    let times = last.and_then(|books| books.watermarks.clone()).unwrap_or_default();
+    let tables = (bronze.as_ref(), silver.as_ref());
+    let partitions = topic.as_ref().map_or(0, |topic| topic.partitions);
+    let partitions: Vec<PartitionStatus> = (0..partitions)
+        .filter_map(|number| {
+            let bounds = unread.note("log", log.bounds(&def.topic, number))?;
+            topic.as_ref().map(|topic| partition_status(topic, (number, bounds), tables, &times))
+        })
+        .collect();
+    let (unreadable, error) = unread.finish();
+    StreamStatus {
+        stream: def.name.clone(),
+        topic: def.topic.clone(),
+        in_log: partitions.iter().map(|partition| partition.next - partition.earliest).sum(),
+        bronze: rows(bronze.as_ref()),
+        outcome: last.map(|books| books.totals).unwrap_or_default(),
+        dead_letter_rows: rows(dead.as_ref()),
+        lag: partitions.iter().map(|partition| partition.lag).sum(),
+        watermark_us: times.stream_us,
+        last_commit_us: last.map(|books| books.committed_at_us),
+        silver_version: silver.as_ref().map(|table| table.version),
+        partitions,
+        reading,
+        unreadable,
+        error,
+    }
+}
+
+fn partition_status(
+    topic: &TopicInfo,
+    (number, bounds): (i32, OffsetBounds),
+    (bronze, silver): (Option<&Table>, Option<&Table>),
+    times: &Watermarks,
+) -> PartitionStatus {
+    let key = (topic.incarnation.clone(), number);
+    let at = |table: Option<&Table>| table.and_then(|table| table.positions.get(&key).copied());
+    let silver = at(silver);
+    let time = times.partitions.get(&number).copied().unwrap_or_default();
+    PartitionStatus {
+        partition: number,
+        earliest: bounds.earliest,
+        next: bounds.next,
+        bronze: at(bronze),
+        silver,
+        lag: (bounds.next - silver.unwrap_or(bounds.earliest)).max(0),
+        watermark_us: time.watermark_us,
+        idle: time.idle,
+    }
+}
+
+fn model_status(def: &ModelDef, lake: &dyn Lake, reading: Option<Reading>) -> ModelStatus {
+    let mut unread = Unread::default();
+    let gold = unread.note("gold", look(lake, "gold", &def.name)).flatten();
+    let last = gold.as_ref().and_then(|table| table.last.as_ref());
+    let (unreadable, error) = unread.finish();
+    ModelStatus {
+        model: def.name.clone(),
+        rows: rows(gold.as_ref()),
+        closed_until_us: last.and_then(|books| books.closed_until_us),
+        last_commit_us: last.map(|books| books.committed_at_us),
+        reading,
+        unreadable,
+        error,
+    }
 }
 
 fn rows(table: Option<&Table>) -> u64 {

@@ -1,13 +1,27 @@
-//! What only the running process knows, left in a small file for `status`: conditions and commit times.
+//! What only the running process knows, left in a small file for `status`: conditions, commit times, rebuilding.
 //!
-//! A cache of telemetry: replaced as a whole, never fsynced, and believed only while the process that wrote it
-//! holds the run lock, except for failures, which stay true until the next run.
+//! A cache of telemetry, never fsynced, and believed only while the process that wrote it holds the run lock, except
+//! for failures, which stay true until the next run.
+//!
+//! Format: a JSON object, a line feed, its checksum as 32 hex digits, a line feed, then whatever fills the file up.
+//! It is overwritten in place, in space that it has already: a full disk is what it must be able to tell of, and then
+//! no new file can be written. A reader that meets a half-written one sees a wrong checksum and reads again.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use watertight_pipeline::runtime::{Condition, Part};
+use std::time::Duration;
+use watertight_core::books::record_checksum;
+use watertight_pipeline::runtime::{Condition, Part, Rebuilding};
+
+/// Size of the file at least: a few hundred parts with a long error each. What goes beyond needs space on the disk.
+const RESERVED_BYTES: usize = 64 << 10;
+/// A reader can meet a half-written file; that many in a row it cannot.
+const READS_MAX: usize = 8;
 
 /// The file's content.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -30,15 +44,57 @@ pub(crate) struct Reading {
     /// How long its last epoch took, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) commit_ms: Option<f64>,
+    /// How far it is with rebuilding its state, while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rebuilding: Option<Rebuilding>,
 }
 
 impl HealthFile {
-    /// Reads the file; what cannot be read counts as nothing known.
+    /// Reads what may be believed while `run_by` holds the run lock: all that it wrote itself; when nobody does, how
+    /// each part ended. What cannot be read counts as nothing known.
     #[must_use]
-    pub(crate) fn read(state_dir: &Path) -> Self {
-        let text = std::fs::read_to_string(path(state_dir)).unwrap_or_default();
-        serde_json::from_str(&text).unwrap_or_default()
+    pub(crate) fn read(state_dir: &Path, run_by: Option<&str>) -> Self {
+        let Some(mut file) = Self::written(state_dir) else { return Self::default() };
+        let its_own = run_by == Some(format!("process {}", file.process).as_str());
+        let lasting = |reading: &Reading| matches!(reading.condition, Condition::Failed { .. } | Condition::Done);
+        let believed = |reading: &Reading| its_own || (run_by.is_none() && lasting(reading));
+        file.streams.retain(|_, reading| believed(reading));
+        file.models.retain(|_, reading| believed(reading));
+        file
     }
+
+    fn written(state_dir: &Path) -> Option<Self> {
+        for _ in 0..READS_MAX {
+            if let Some(file) = Self::decode(&std::fs::read(path(state_dir)).ok()?) {
+                return Some(file);
+            }
+            std::thread::yield_now();
+        }
+        None
+    }
+
+    fn encode(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec(self).map_err(io::Error::other)?;
+        let sum = checksum(&bytes);
+        bytes.push(b'\n');
+        bytes.extend_from_slice(sum.as_bytes());
+        bytes.push(b'\n');
+        bytes.resize(bytes.len().max(RESERVED_BYTES), b' ');
+        Ok(bytes)
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        let (text, sum) = (lines.next()?, lines.next()?);
+        if checksum(text).as_bytes() != sum {
+            return None;
+        }
+        serde_json::from_slice(text).ok()
+    }
+}
+
+fn checksum(text: &[u8]) -> String {
+    format!("{:032x}", record_checksum(0, 0, None, Some(text)))
 }
 
 fn path(state_dir: &Path) -> PathBuf {
@@ -59,31 +115,97 @@ impl HealthWriter {
         Self { state_dir: state_dir.to_owned(), turn: Mutex::new(()) }
     }
 
-    /// Replaces the file. A failure is not worth stopping for: the next change tries again.
+    /// Overwrites the file. A failure is not worth stopping for: the next change tries again.
     pub(crate) fn write(
         &self,
         conditions: &BTreeMap<Part, Condition>,
-        commit_times: &BTreeMap<Part, std::time::Duration>,
+        commit_times: &BTreeMap<Part, Duration>,
+        rebuilding: &BTreeMap<Part, Rebuilding>,
     ) {
         let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut file = HealthFile { process: std::process::id(), ..HealthFile::default() };
-        for (part, condition) in conditions {
-            let commit_ms = commit_times.get(part).map(|time| time.as_secs_f64() * 1e3);
-            let reading = Reading { condition: condition.clone(), commit_ms };
+        let mut conditions = conditions.clone();
+        for part in rebuilding.keys() {
+            conditions.entry(part.clone()).or_insert(Condition::Running);
+        }
+        for (part, condition) in &conditions {
+            let reading = Reading {
+                condition: condition.clone(),
+                commit_ms: commit_times.get(part).map(|time| time.as_secs_f64() * 1e3),
+                rebuilding: rebuilding.get(part).copied(),
+            };
             match part {
                 Part::Stream(name) => file.streams.insert(name.clone(), reading),
                 Part::Model(name) => file.models.insert(name.clone(), reading),
                 Part::Ops => None,
             };
         }
-        let temporary = self.state_dir.join("health.json.tmp");
-        let written = serde_json::to_string(&file)
-            .map_err(std::io::Error::other)
-            .and_then(|text| std::fs::create_dir_all(&self.state_dir).map(|()| text))
-            .and_then(|text| std::fs::write(&temporary, text))
-            .and_then(|()| std::fs::rename(&temporary, path(&self.state_dir)));
-        if let Err(error) = written {
+        if let Err(error) = self.overwrite(&file) {
             tracing::debug!(%error, "the health file was not written");
         }
+    }
+
+    fn overwrite(&self, file: &HealthFile) -> io::Result<()> {
+        let bytes = file.encode()?;
+        std::fs::create_dir_all(&self.state_dir)?;
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path(&self.state_dir))?;
+        file.write_all_at(&bytes, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(dir: &Path, condition: Condition) {
+        let conditions = BTreeMap::from([
+            (Part::Stream("s".to_owned()), condition),
+            (Part::Model("m".to_owned()), Condition::Failed { error: "no".to_owned() }),
+        ]);
+        HealthWriter::new(dir).write(&conditions, &BTreeMap::new(), &BTreeMap::new());
+    }
+
+    fn waiting() -> Condition {
+        Condition::Waiting { error: "no space".to_owned() }
+    }
+
+    #[test]
+    fn waiting_is_believed_of_the_process_that_runs_and_a_failure_until_another_does() {
+        let dir = tempfile::tempdir().expect("scratch");
+        write(dir.path(), waiting());
+        let me = format!("process {}", std::process::id());
+        let known = |run_by: Option<&str>| {
+            let file = HealthFile::read(dir.path(), run_by);
+            (file.streams.len(), file.models.len())
+        };
+        assert_eq!(known(Some(me.as_str())), (1, 1));
+        assert_eq!(known(None), (0, 1));
+        assert_eq!(known(Some("process 1")), (0, 0));
+    }
+
+    #[test]
+    fn each_write_takes_the_same_space_and_replaces_what_was_there() {
+        let dir = tempfile::tempdir().expect("scratch");
+        for condition in [waiting(), Condition::Waiting { error: "x".repeat(5000) }, Condition::Running] {
+            write(dir.path(), condition.clone());
+            let file = HealthFile::written(dir.path()).expect("whole");
+            assert_eq!(file.streams["s"].condition, condition);
+            assert_eq!(std::fs::metadata(path(dir.path())).expect("there").len(), RESERVED_BYTES as u64);
+        }
+    }
+
+    #[test]
+    fn a_torn_file_and_one_with_a_flipped_bit_are_nothing_known() {
+        let dir = tempfile::tempdir().expect("scratch");
+        write(dir.path(), waiting());
+        let whole = std::fs::read(path(dir.path())).expect("read");
+        for at in [0, 20, 100] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            assert_eq!(HealthFile::decode(&bytes), None, "byte {at}");
+        }
+        assert_eq!(HealthFile::decode(&whole[..50]), None);
+        assert_eq!(HealthFile::decode(b""), None);
+        assert!(HealthFile::decode(&whole).is_some());
     }
 }

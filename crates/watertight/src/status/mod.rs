@@ -2,8 +2,10 @@
 
 mod gather;
 mod health_file;
+mod progress_line;
 mod render;
 
 pub(crate) use gather::{Status, gather};
 pub(crate) use health_file::HealthWriter;
+pub(crate) use progress_line::ProgressLine;
 pub(crate) use render::render;

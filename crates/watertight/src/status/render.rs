@@ -2,7 +2,7 @@
 
 use super::gather::{Status, StreamStatus};
 use super::health_file::Reading;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use watertight_pipeline::runtime::Condition;
 
 /// A status as lines of text; `now_us` turns commit times into ages.
@@ -15,15 +15,19 @@ pub(crate) fn render(status: &Status, now_us: i64) -> String {
         render_stream(&mut text, stream, now_us);
     }
     for model in &status.models {
-        let closed =
-            model.closed_until_us.map_or("nothing closed yet".to_owned(), |us| format!("closed until {}", instant(us)));
+        let closed = match model.closed_until_us {
+            Some(us) => format!("closed until {}", instant(us)),
+            None if model.error.is_some() => "closed until ?".to_owned(),
+            None => "nothing closed yet".to_owned(),
+        };
         let _infallible = writeln!(
             text,
-            "\nmodel {}: {} rows, {closed}, last commit {}{}",
+            "\nmodel {}: {} rows, {closed}, last commit {}{}{}",
             model.model,
-            model.rows,
-            age(model.last_commit_us, now_us),
-            condition(model.reading.as_ref())
+            known(&model.unreadable, "gold", model.rows),
+            known(&model.unreadable, "gold", age(model.last_commit_us, now_us)),
+            condition(model.reading.as_ref()),
+            unreadable(model.error.as_deref())
         );
     }
     text
@@ -31,23 +35,26 @@ pub(crate) fn render(status: &Status, now_us: i64) -> String {
 
 fn render_stream(text: &mut String, stream: &StreamStatus, now_us: i64) {
     let outcome = stream.outcome;
+    let silver = |value: &dyn Display| known(&stream.unreadable, "silver", value);
     let _infallible = writeln!(
         text,
-        "\nstream {} (topic {}){}\n  in log {}  bronze {}  silver {}  duplicates {}  dead letters {}  late {}  lost {}  lag {}\n  \
-         watermark {}  last commit {}",
+        "\nstream {} (topic {}){}{}\n  in log {}  bronze {}  silver {}  duplicates {}  dead letters {}  late {}  lost {}  lag {}\n  \
+         unknown fields {}  watermark {}  last commit {}",
         stream.stream,
         stream.topic,
         condition(stream.reading.as_ref()),
-        stream.in_log,
-        stream.bronze,
-        outcome.silver,
-        outcome.duplicates,
-        outcome.dead_letters,
-        outcome.late,
-        outcome.lost,
-        stream.lag,
-        stream.watermark_us.map_or("none".to_owned(), instant),
-        age(stream.last_commit_us, now_us),
+        unreadable(stream.error.as_deref()),
+        known(&stream.unreadable, "log", stream.in_log),
+        known(&stream.unreadable, "bronze", stream.bronze),
+        silver(&outcome.silver),
+        silver(&outcome.duplicates),
+        silver(&outcome.dead_letters),
+        silver(&outcome.late),
+        silver(&outcome.lost),
+        known(&stream.unreadable, "log", silver(&stream.lag)),
+        silver(&outcome.unknown_fields),
+        silver(&stream.watermark_us.map_or("none".to_owned(), instant)),
+        silver(&age(stream.last_commit_us, now_us)),
     );
     let _infallible = writeln!(
         text,
@@ -56,7 +63,7 @@ fn render_stream(text: &mut String, stream: &StreamStatus, now_us: i64) {
     );
     for p in &stream.partitions {
         let at = |position: Option<i64>| position.map_or("-".to_owned(), |at| at.to_string());
-        let watermark = p.watermark_us.map_or("none".to_owned(), instant);
+        let watermark = silver(&p.watermark_us.map_or("none".to_owned(), instant));
         let idle = if p.idle { " (idle)" } else { "" };
         let _infallible = writeln!(
             text,
@@ -64,14 +71,26 @@ fn render_stream(text: &mut String, stream: &StreamStatus, now_us: i64) {
             p.partition,
             p.earliest,
             p.next,
-            at(p.bronze),
-            at(p.silver),
-            p.lag
+            known(&stream.unreadable, "bronze", at(p.bronze)),
+            silver(&at(p.silver)),
+            silver(&p.lag)
         );
     }
 }
 
+/// A value of `table`, or that it could not be read.
+fn known(unreadable: &[&str], table: &str, value: impl Display) -> String {
+    if unreadable.contains(&table) { "?".to_owned() } else { value.to_string() }
+}
+
+fn unreadable(error: Option<&str>) -> String {
+    error.map_or(String::new(), |error| format!("  UNREADABLE: {error}"))
+}
+
 fn condition(reading: Option<&Reading>) -> String {
+    if let Some(Reading { condition: Condition::Running, rebuilding: Some(rebuilding), .. }) = reading {
+        return format!("  REBUILDING: {} of {} rows read", rebuilding.done, rebuilding.of);
+    }
     match reading.map(|reading| &reading.condition) {
         None | Some(Condition::Running | Condition::Done) => String::new(),
         Some(Condition::Waiting { error }) => format!("  WAITING: {error}"),

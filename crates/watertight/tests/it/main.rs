@@ -3,7 +3,9 @@
 mod arguments;
 mod init;
 mod kills;
+mod producing;
 mod schema;
+mod status;
 mod validate;
 mod whole_path;
 

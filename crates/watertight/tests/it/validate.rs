@@ -91,3 +91,91 @@ fn variables_come_from_the_environment() {
         .expect("the program starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// A misspelt key, three bad checks of four, a model of no stream, one with a bad file and one with bad SQL in place.
+const BAD_SQL: &str = "\
+pipeline: market
+log: { local: { path: data/log } }
+lake: data/lake
+streams:
+  ticks:
+    event_id: id
+    event_time: { column: ts, watermark: 2 h }
+    topik: ticks
+    columns: { id: string, price: double, ts: timestamp }
+    checks:
+      cheap: pric < 100
+      fine: price > 0
+      known: id IN ('a',
+      long: |-
+        price > 0
+        AND id = 'a' FROM x
+models:
+  lost: { from: tick, window: 1 min, sql: models/bad.sql }
+  bad: { from: ticks, window: 1 min, sql: models/bad.sql }
+  typo: { from: ticks, window: 1 min, sql: models/typo.sql }
+  here: { from: ticks, window: 1 min, sql: SELECT window_start FROM ticks }
+";
+
+fn bad_sql(dir: &std::path::Path) -> super::Answer {
+    fs::create_dir(dir.join("models")).expect("a folder");
+    fs::write(dir.join("bad.yaml"), BAD_SQL).expect("write");
+    let bad = "SELECT window_start,\n  count(*) AS n,\n  max(pric) AS high\nFROM ticks\nGROUP BY window_start\n";
+    fs::write(dir.join("models/bad.sql"), bad).expect("write");
+    let typo = "\n-- a comment\nSELECT window_start, maxx(price) AS high\nFROM ticks GROUP BY window_start\n";
+    fs::write(dir.join("models/typo.sql"), typo).expect("write");
+    watertight(dir, &["validate", "bad.yaml"])
+}
+
+#[test]
+fn problems_of_sql_stand_among_the_others_each_at_its_check_or_model() {
+    let dir = scratch();
+    let answer = bad_sql(dir.path());
+    assert_eq!(answer.code, Some(78));
+    let places: Vec<&str> = answer.err.lines().map(|line| line.split(": error: ").next().unwrap_or_default()).collect();
+    let want =
+        ["8:5", "11:14", "13:14", "15:9", "18:17", "19:43", "20:44", "21:44"].map(|place| format!("bad.yaml:{place}"));
+    assert_eq!(places[..places.len() - 1], want, "{}", answer.err);
+    for part in [
+        "bad.yaml:8:5: error: unknown key 'topik' in a stream; did you mean 'topic'?",
+        "bad.yaml:11:14: error: check 'cheap': unknown column 'pric'; did you mean 'price'?",
+        "bad.yaml:13:14: error: check 'known': not valid SQL: expected",
+        "bad.yaml:15:9: error: check 'long', line 2, column ",
+        "bad.yaml:18:17: error: no stream 'tick' is declared; did you mean 'ticks'?",
+        "bad.yaml:21:44: error: model 'here': it doesn't aggregate; ",
+        "8 problems in bad.yaml",
+    ] {
+        assert!(answer.err.contains(part), "{}", answer.err);
+    }
+    for word in ["Schema error", "No field named", "Valid fields", "sql parser error", "Invalid function"] {
+        assert!(!answer.err.contains(word), "{}", answer.err);
+    }
+}
+
+#[test]
+fn an_error_in_an_sql_file_names_the_file_with_line_and_column() {
+    let dir = scratch();
+    let answer = bad_sql(dir.path());
+    for part in [
+        "bad.yaml:19:43: error: models/bad.sql:3:7: unknown column 'pric'; did you mean 'ticks.price'?",
+        "bad.yaml:20:44: error: models/typo.sql:3:22: unknown function 'maxx'; did you mean 'max'?",
+    ] {
+        assert!(answer.err.contains(part), "{}", answer.err);
+    }
+    fs::write(dir.path().join("models/bad.sql"), "SELECT window_start,\n  count(* FROM ticks").expect("write");
+    let answer = watertight(dir.path(), &["validate", "bad.yaml"]);
+    assert!(answer.err.contains("error: models/bad.sql:2:11: not valid SQL: expected"), "{}", answer.err);
+}
+
+#[test]
+fn a_misspelt_level_of_logs_is_a_wrong_command_line() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_watertight"))
+        .args(["validate", "nowhere.yaml"])
+        .current_dir(scratch().path())
+        .env("WATERTIGHT_LOG", "loud")
+        .output()
+        .expect("the program starts");
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("'loud' is not a level; write one of off, error, warn, info, debug, trace"), "{told}");
+}

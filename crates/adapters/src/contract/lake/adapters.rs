@@ -1,6 +1,6 @@
 //! What the suite needs of an adapter beside the port: a second life, another program, a lost answer.
 
-use crate::delta::{DeltaLake, Points, fs};
+use crate::delta::DeltaLake;
 use crate::memory::lake::{ForeignCommit, LakeCall, LakeFault, MemoryLake};
 use crate::system::{SystemClock, SystemIds};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use watertight_core::port::{DataFile, Lake};
+use watertight_core::steps::{Course, DELTA_ENTRY_NAMES, Moment, Steps};
 
 /// What another program does to a table.
 pub(crate) enum Foreign<'a> {
@@ -75,7 +76,7 @@ pub(crate) struct DeltaBench {
     root: TempDir,
     lose: Arc<AtomicBool>,
     /// The point at which the next pass fails.
-    pub(crate) fail_at: Arc<Mutex<Option<(&'static str, i32)>>>,
+    pub(crate) fail_at: Arc<Mutex<Option<((&'static str, Moment), i32)>>>,
 }
 
 impl DeltaBench {
@@ -102,20 +103,20 @@ impl DeltaBench {
 
     pub(crate) fn delta(&self) -> DeltaLake {
         let (lose, fail_at) = (Arc::clone(&self.lose), Arc::clone(&self.fail_at));
-        let points = Points::new(move |point| {
-            if point == fs::ENTRY_LINKED && lose.swap(false, Ordering::SeqCst) {
+        let steps = Steps::new(move |step, moment| {
+            if (step, moment) == (DELTA_ENTRY_NAMES, Moment::Before) && lose.swap(false, Ordering::SeqCst) {
                 return Err(io::Error::from_raw_os_error(5)); // EIO: the folder's fsync failed
             }
             let mut fail_at = fail_at.lock().unwrap();
             match *fail_at {
-                Some((at, code)) if at == point => {
+                Some((at, code)) if at == (step, moment) => {
                     *fail_at = None;
                     Err(io::Error::from_raw_os_error(code))
                 }
-                _ => Ok(()),
+                _ => Ok(Course::Take),
             }
         });
-        DeltaLake::open(&self.root.path().join("lake"), Arc::new(SystemClock), Arc::new(SystemIds)).with_points(points)
+        DeltaLake::open(&self.root.path().join("lake"), Arc::new(SystemClock), Arc::new(SystemIds)).with_steps(steps)
     }
 
     /// Writes the next version as another program would.

@@ -94,6 +94,27 @@ pub(super) fn a_lost_answer_is_resolved_by_reading_back(bench: &impl LakeBench) 
     assert_eq!(rows_of(table.as_ref(), &[]), some_rows(0, 4, 3));
 }
 
+pub(super) fn a_commit_that_moves_no_position_is_fenced_by_the_append_it_follows(bench: &impl LakeBench) {
+    let mut winner = bench.lake().open(&spec()).unwrap();
+    committed(winner.as_mut(), "a", None, 3);
+    let mut loser = bench.lake().open(&spec()).unwrap();
+    let decision = |id: &str, table: &dyn LakeTable| {
+        let mut asked = request(id, vec![], vec![]);
+        asked.books.carry(table.state().last_append.as_ref(), 1);
+        asked
+    };
+    let asked = decision("l", loser.as_ref());
+    winner.commit(&decision("w", winner.as_ref())).unwrap();
+    assert_eq!(loser.commit(&asked).unwrap_err().kind, ErrorKind::Fenced);
+    assert_eq!(loser.commit(&asked).unwrap_err().kind, ErrorKind::Fenced);
+    assert_eq!(loser.state(), winner.state());
+    // Worked out anew upon what it has now read, and repeated after a lost answer, it is made once.
+    let again = decision("l2", loser.as_ref());
+    bench.lose_next_answer();
+    assert_eq!(loser.commit(&again).unwrap_err().kind, ErrorKind::Unknown);
+    assert_eq!(loser.commit(&again).unwrap(), CommitOutcome::AlreadyCommitted(3));
+}
+
 pub(super) fn the_loser_of_a_race_is_fenced_and_changes_nothing(bench: &impl LakeBench) {
     let mut winner = bench.lake().open(&spec()).unwrap();
     let mut loser = bench.lake().open(&spec()).unwrap();

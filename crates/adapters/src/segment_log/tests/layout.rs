@@ -29,9 +29,9 @@ fn write_version_1(root: &Path) {
         let log = SegmentLog::open_on(
             root,
             options,
-            Arc::new(FixedClock(1_700_000_000_000_000)),
-            Arc::new(FixedIds),
+            (Arc::new(FixedClock(1_700_000_000_000_000)), Arc::new(FixedIds)),
             dyn_disk,
+            Steps::default(),
         )
         .unwrap();
         log.create_topic(TOPIC, 1).unwrap();

@@ -22,6 +22,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use watertight_core::port::{Clock, EventLog, Gap, PortError};
 use watertight_core::record::NewRecord;
+use watertight_core::steps::Steps;
 
 pub(super) const TOPIC: &str = "ticks";
 
@@ -73,7 +74,8 @@ impl Scratch {
 }
 
 pub(super) fn open_on(root: &Path, options: &SegmentLogOptions, disk: Arc<dyn Disk>) -> SegmentLog {
-    SegmentLog::open_on(root, options.clone(), Arc::new(FixedClock(0)), Arc::new(SystemIds), disk).unwrap()
+    let (clock, ids) = (Arc::new(FixedClock(0)), Arc::new(SystemIds));
+    SegmentLog::open_on(root, options.clone(), (clock, ids), disk, Steps::default()).unwrap()
 }
 
 pub(super) fn open(root: &Path) -> SegmentLog {

@@ -42,7 +42,7 @@ pub enum ModelError {
         /// Each thing that is wrong, with what to do about it. Never empty.
         reasons: Vec<String>,
     },
-    /// The SQL failed over these rows (a cast, a division by zero, an overflow). The same rows fail again: the SQL
+    /// The SQL failed over these rows (a cast, a division by zero). The same rows fail again: the SQL
     /// or the stream's checks must change; the model then catches up from silver.
     #[error("model '{model}' failed while {step}: {message}; change its SQL (try_cast, nullif) or the stream's checks")]
     Failed {
@@ -52,6 +52,17 @@ pub enum ModelError {
         step: Step,
         /// DataFusion's message without values.
         message: String,
+    },
+    /// A sum, a difference or a product has more digits than its type. The same rows fail again: the SQL must change;
+    /// the model then catches up from silver.
+    #[error(
+        "model '{model}' stopped while {step}: a number is larger than its type holds, and is not published wrapped around; cast in its SQL to a wider type before adding up or multiplying, such as cast(x AS decimal(38, 0)) or cast(x AS double)"
+    )]
+    Overflow {
+        /// The model.
+        model: String,
+        /// What it was doing.
+        step: Step,
     },
     /// DataFusion panicked. The state is as before the call, but counts as broken.
     #[error("model '{model}' panicked while {step}; simplify its SQL, and report it with the SQL")]

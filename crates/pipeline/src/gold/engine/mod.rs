@@ -16,8 +16,11 @@
 //! ORDER BY, best `_event_time, _kafka_partition, _kafka_offset`; partition and offset are appended where they are
 //! left out, so that equal times are no tie.
 //!
-//! Integers wrap around when they overflow, in a fold as in batch: that is DataFusion's arithmetic. A sum that may
-//! pass 2⁶³ is written `sum(cast(x AS decimal(38, 0)))`.
+//! # Numbers that don't fit
+//! A sum, product or difference that is larger than its type stops the model ([`ModelError::Overflow`]), where
+//! DataFusion would wrap it around. Whether a sum fits is asked once, of the whole window: the order of rows, folds
+//! and merges makes no difference, nor does batch (docs/adr/0011). A sum that may pass 2⁶³ is written
+//! `sum(cast(x AS decimal(38, 0)))`.
 //!
 //! # Memory
 //! Named in this module's constants: what is pending is bounded by rows, batches and bytes; all of a model's open

@@ -8,7 +8,7 @@ use super::rows::{RowsTable, over};
 use super::window;
 use super::window_state::WindowState;
 use super::{refuse, total_order};
-use crate::sql::{Failure, Planning, collect, drive, guarded, planning_message, runtime_message, session};
+use crate::sql::{Failure, Planning, collect, drive, guarded, is_overflow, planning_message, runtime_message, session};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -201,6 +201,7 @@ impl ModelPlan {
     fn run<T>(&self, step: Step, work: impl FnOnce() -> Result<T, DataFusionError>) -> Result<T, ModelError> {
         guarded(work).map_err(|failure| match failure {
             Failure::Panic => ModelError::Panicked { model: self.name.clone(), step },
+            Failure::Error(error) if is_overflow(&error) => ModelError::Overflow { model: self.name.clone(), step },
             Failure::Error(error) => {
                 ModelError::Failed { model: self.name.clone(), step, message: runtime_message(&error) }
             }

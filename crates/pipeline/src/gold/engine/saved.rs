@@ -18,8 +18,8 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// Version of the layout of saved states.
-const FORMAT: &str = "1";
+/// Version of the layout and meaning of saved states. In version 1 sums were those of a 64-bit integer, and wrapped.
+const FORMAT: &str = "2";
 const FORMAT_KEY: &str = "watertight.window_state";
 const IDENTITY_KEY: &str = "watertight.model";
 const CLOSED_KEY: &str = "watertight.closed_until_us";

@@ -23,7 +23,7 @@ fn produce(kind: GeneratorKind, count: u64, seed: u64, delay_us: i64) -> Produce
         GeneratorKind::ApiUsage => (usage_stream(delay_us), 3_600_000_000),
         GeneratorKind::Bench => (bench_stream(delay_us), 60_000_000),
     };
-    let model = model(&stream, "standard", window_us);
+    let model = model(&stream, kind, "standard", window_us);
     let folder = tempfile::tempdir().expect("a folder");
     let request = ProduceRequest {
         stream: stream.clone(),
@@ -41,6 +41,7 @@ fn produce(kind: GeneratorKind, count: u64, seed: u64, delay_us: i64) -> Produce
         ledger: Some(folder.path().join("ledger")),
         truth: Some(folder.path().to_owned()),
         batching: crate::Batching::default(),
+        steps: watertight_core::steps::Steps::default(),
     };
     let log = FakeLog::default();
     let summary = crate::run(request, &log, &FixedClock, &AtomicBool::new(false), &mut |_| {}).expect("produces");

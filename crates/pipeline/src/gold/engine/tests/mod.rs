@@ -2,6 +2,7 @@
 
 mod equality;
 mod functions;
+mod overflow;
 mod refusals;
 mod state;
 

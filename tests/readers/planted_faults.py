@@ -22,6 +22,7 @@ import canonical
 import delta_log
 import earthquakes
 import read_tables
+import shares
 
 ROWS = 50
 START = datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
@@ -281,6 +282,30 @@ class Earthquakes(unittest.TestCase):
     def test_a_day_twice_is_an_error(self):
         with self.assertRaises(ValueError):
             self.problems([*self.SOUND, self.SOUND[0]])
+
+
+class Shares(unittest.TestCase):
+    """Faults in the share prices."""
+
+    ORIGINAL = [
+        {"date": "2000-01-03", "close": "1455.219971", "volume": "931800000"},
+        {"date": "2000-01-04", "close": "1399.420044", "volume": "1009000000"},
+    ]
+
+    def answer(self):
+        return [row | {"_event_time": row["date"] + "T00:00:00Z"} for row in self.ORIGINAL]
+
+    def test_the_true_answer_passes(self):
+        self.assertEqual(shares.differences(self.ORIGINAL, self.answer()), [])
+
+    def test_each_fault_is_caught(self):
+        short, doubled, wrong, late = (self.answer() for _ in range(4))
+        del short[0]
+        doubled.append(doubled[0])
+        wrong[1]["close"] = "1399.420045"
+        late[0]["_event_time"] = "2000-01-03T01:00:00Z"
+        for planted in (short, doubled, wrong, late):
+            self.assertEqual(len(shares.differences(self.ORIGINAL, planted)), 1)
 
 
 def main():

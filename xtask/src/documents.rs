@@ -22,7 +22,7 @@ struct Known {
     paths: BTreeSet<String>,
     targets: BTreeSet<String>,
     commands: BTreeSet<String>,
-    /// Names of functions in Rust sources, tests among them.
+    /// Names of functions in Rust sources, tests among them, and words in quotes there: codes, names of columns.
     functions: BTreeSet<String>,
 }
 
@@ -67,14 +67,15 @@ impl Known {
     }
 }
 
-/// The names of all functions in tracked Rust files.
+/// The names of all functions in tracked Rust files, and what looks like one in quotes.
 fn functions(workspace: &Workspace) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     for path in workspace.tracked("*.rs")? {
         let full = workspace.root.join(&path);
         let text = std::fs::read_to_string(&full).with_context(|| format!("{} cannot be read", full.display()))?;
         let behind = text.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
-        names.extend(behind.filter(|name| name.len() < 200).map(str::to_owned));
+        let quoted = text.split('"').filter(|word| is_a_fact(word));
+        names.extend(behind.chain(quoted).filter(|name| name.len() < 200).map(str::to_owned));
     }
     Ok(names)
 }

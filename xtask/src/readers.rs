@@ -33,6 +33,29 @@ const STOCKS_STREAM: &str = "stock_ticks";
 const EARTHQUAKES_STREAM: &str = "earthquakes";
 /// The model of the earthquakes example, as a CSV that tests/readers/earthquakes.py understands.
 const EARTHQUAKES_SQL: &str = "select * from gold.quakes_daily";
+/// The pipeline of the share prices: no id of their own, and a date for a time.
+const SHARES: &str = "
+pipeline: shares
+log: { local: { path: data/log } }
+lake: data/lake
+streams:
+  shares:
+    partitions: 1
+    event_id: { hash: [date] }
+    event_time: { column: date, watermark: 30 d }
+    columns:
+      date:     { type: date, required: true }
+      open:     { type: \"decimal(18,6)\", required: true }
+      high:     { type: \"decimal(18,6)\", required: true }
+      low:      { type: \"decimal(18,6)\", required: true }
+      close:    { type: \"decimal(18,6)\", required: true }
+      adjclose: { type: \"decimal(18,6)\", required: true }
+      volume:   { type: long, required: true }
+    checks: { high_is_highest: high >= low }
+commit: { max_rows: 2000 }
+";
+/// What tests/readers/shares.py holds against the original.
+const SHARES_SQL: &str = "select date, close, volume, _event_time from silver.shares order by date";
 /// The pipeline file `init` writes.
 const PIPELINE: &str = "pipeline.yaml";
 /// Where the example's pipeline file puts the tables.
@@ -45,13 +68,13 @@ pub(crate) fn checkers(workspace: &Workspace) -> Result<Tally> {
     Ok(Totals::of_script(&output).into_tally("the tests of the Python checks", succeeded))
 }
 
-/// Builds both lakes and has them read.
+/// Builds the lakes and has them read.
 pub(crate) fn run(workspace: &Workspace) -> Result<Tally> {
     shown(workspace.cargo().args(["build", "--locked", "-p", "watertight"]))?;
     let scratch = workspace.target.join(format!("readers-{}", std::process::id()));
     std::fs::create_dir_all(&scratch).with_context(|| format!("{} cannot be made", scratch.display()))?;
     let mut tally = Tally::default();
-    for part in [stocks, earthquakes] {
+    for part in [stocks, earthquakes, shares] {
         tally.add(part(workspace, &scratch).unwrap_or_else(|error| Tally::check(vec![format!("{error:#}")])));
     }
     if tally.failed == 0 {
@@ -83,6 +106,27 @@ fn earthquakes(workspace: &Workspace, scratch: &Path) -> Result<Tally> {
     let mut command = python(workspace, &script(workspace, "earthquakes.py")?)?;
     let (output, succeeded) = teed(command.arg(&original).arg(&answer))?;
     tally.add(Totals::of_script(&output).into_tally("the earthquakes comparison", succeeded));
+    Ok(tally)
+}
+
+/// Share prices from a CSV as it was published: an event per day, whose time is a date.
+fn shares(workspace: &Workspace, scratch: &Path) -> Result<Tally> {
+    let original = dataset(workspace, "sp500-2000.csv")?;
+    let folder = scratch.join("shares");
+    std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let example = Example { workspace, binary: workspace.target.join("debug/watertight"), folder };
+    let file = example.folder.join(PIPELINE);
+    std::fs::write(&file, SHARES).with_context(|| format!("{} cannot be written", file.display()))?;
+    let input = original.to_str().context("the cache's path is not UTF-8")?;
+    example.watertight(&["produce", "-f", PIPELINE, "--stream", "shares"], &["--input", input])?;
+    example.run_to_the_end()?;
+    let mut tally = example.read_tables()?;
+    let answer = example.folder.join("shares.csv");
+    let csv = captured(example.command().args(["sql", "-f", PIPELINE, "--format", "csv", SHARES_SQL]))?;
+    std::fs::write(&answer, csv).with_context(|| format!("{} cannot be written", answer.display()))?;
+    let mut command = python(workspace, &script(workspace, "shares.py")?)?;
+    let (output, succeeded) = teed(command.arg(&original).arg(&answer))?;
+    tally.add(Totals::of_script(&output).into_tally("the share prices' comparison", succeeded));
     Ok(tally)
 }
 

@@ -194,7 +194,7 @@ pub(crate) static EVENT_TIME: Section = Section {
     id: "event_time",
     what: "an event time",
     keys: &[
-        key("column", Required, Name, "A column of type timestamp."),
+        key("column", Required, Name, "A column of type timestamp, or date: its midnight, UTC."),
         key(
             "watermark",
             Required,

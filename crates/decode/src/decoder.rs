@@ -6,6 +6,7 @@
 
 use crate::columns::Builder;
 use crate::convert::{Cell, Converter, Flaw, Flaws, Row};
+use crate::instant::DAY_US;
 use crate::plan::{ColumnPlan, DecodeSetupError, Plan};
 use crate::remainder::{Left, write_extra};
 use crate::scan::{Fault, Scanner};
@@ -14,7 +15,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
 use watertight_core::record::Records;
-use watertight_core::schema::StreamDef;
+use watertight_core::schema::{ColumnType, StreamDef};
 
 /// The column after the declared ones: JSON text of what they don't take.
 pub const EXTRA_COLUMN: &str = "_extra";
@@ -184,7 +185,10 @@ impl Decoder {
                 Cell::Payload(start, end) | Cell::Resolved(start, end) if start == end => {
                     reasons.extend(column.empty.clone());
                 }
-                Cell::Long(us) if column.is_event_time => {
+                Cell::Long(stored) if column.is_event_time => {
+                    // A date stands for its midnight, UTC.
+                    let unit_us = if column.kind == ColumnType::Date { DAY_US } else { 1 };
+                    let us = stored.saturating_mul(unit_us);
                     if (self.plan.not_before_us..self.plan.not_after_us).contains(&us) {
                         time = us;
                     } else {

@@ -6,7 +6,8 @@
 
 use crate::convert::Flaw;
 
-const DAY_US: i64 = 86_400_000_000;
+/// Microseconds of a day.
+pub(crate) const DAY_US: i64 = 86_400_000_000;
 const DAY_MIN: i32 = -719_162; // 0001-01-01
 const DAY_MAX: i32 = 2_932_896; // 9999-12-31
 

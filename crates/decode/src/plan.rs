@@ -49,8 +49,8 @@ pub enum DecodeSetupError {
     /// A struct without fields, or with two of one name.
     #[error("column '{0}' holds a struct without fields or with two fields of one name; name each field once")]
     BadStruct(String),
-    /// The event time is not a declared timestamp.
-    #[error("the event time '{0}' is not a declared column of type timestamp; declare it so")]
+    /// The event time is neither a declared timestamp nor a date.
+    #[error("the event time '{0}' is not a declared column of type timestamp or date; declare it so")]
     EventTime(String),
     /// A column of the event id is not declared, or is a list or struct.
     #[error("the event id's column '{0}' is not declared as a column of a plain type; declare it so")]
@@ -258,7 +258,7 @@ fn check(def: &StreamDef) -> Result<(), DecodeSetupError> {
         check_type(&column.name, &column.kind, 0)?;
     }
     let kind = |name: &str| def.column_index(name).map(|index| &def.columns[index].kind);
-    if !matches!(kind(&def.event_time.column), Some(ColumnType::Timestamp(_))) {
+    if !matches!(kind(&def.event_time.column), Some(ColumnType::Timestamp(_) | ColumnType::Date)) {
         return Err(DecodeSetupError::EventTime(def.event_time.column.clone()));
     }
     let id_columns = match &def.event_id {

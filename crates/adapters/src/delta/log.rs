@@ -284,6 +284,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_existing_file_is_never_overwritten() {
+        let scratch = tempfile::tempdir().unwrap();
+        let log = LogDir::new(scratch.path(), "silver.ticks", Steps::default());
+        fs::create_dir(log.dir()).unwrap();
+        assert_eq!(log.put(0, b"one", "a").unwrap(), Put::Written);
+        assert_eq!(log.put(0, b"two", "b").unwrap(), Put::Taken);
+        assert_eq!(fs::read(log.path(0)).unwrap(), b"one");
+        let temp = log.dir().join(format!("{TEMP_PREFIX}c.tmp"));
+        fs::write(&temp, b"another's").unwrap();
+        assert!(log.put(1, b"two", "c").is_err());
+        assert_eq!((fs::read(&temp).unwrap(), log.path(1).exists()), (b"another's".to_vec(), false));
+    }
+
+    #[test]
     fn only_names_of_the_protocol_are_taken_for_entries_and_checkpoints() {
         let parse = |name: &str| LogName::parse(name);
         assert_eq!(parse("00000000000000000012.json"), Some(LogName::Entry(12)));

@@ -4,5 +4,6 @@
 mod crash_points;
 mod power_cuts;
 mod refusals;
+mod state_damage;
 mod story;
 mod sync_order;

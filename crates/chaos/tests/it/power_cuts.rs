@@ -200,11 +200,10 @@ fn after_a_power_cut_behind_any_durable_step_everything_answered_is_there() {
 }
 
 /// A step left out, where the power is cut, and what shows that it was missing.
-const MISSING: [(&str, Act, &str); 6] = [
+const MISSING: [(&str, Act, &str); 5] = [
     // The first one is of what stood there when the ledger was opened.
     (steps::LOG_APPEND_SYNC, Act::Produce, "stop:after:ledger.sync:2"),
     (steps::LOG_TOPIC_FILE_SYNC, Act::Produce, "stop:after:log.topic_file.names:1"),
-    (steps::LEDGER_BEGIN_SYNC, Act::Produce, "stop:after:ledger.begin.names:1"),
     (steps::IDENTITY_SYNC, Act::Run, "stop:after:identity.names:1"),
     (steps::DELTA_DATA_SYNC, Act::Run, "stop:after:delta.entry.names:9"),
     (steps::DELTA_ENTRY_SYNC, Act::Run, "stop:after:delta.entry.names:9"),
@@ -218,8 +217,6 @@ fn a_missing_fsync_of_a_file_is_found_by_a_power_cut() {
     for (step, act, stop) in MISSING {
         let planted = format!("leave-out:{step};{stop}");
         let site = Site::new(Layout::LedgerAside, SHORT, 33);
-        let on_ledgers_disk = step.starts_with("ledger");
-        let site = if on_ledgers_disk { Site::new(Layout::Apart, SHORT, 33) } else { site };
         if act == Act::Run {
             site.place.complete(Act::Produce);
         }

@@ -69,6 +69,9 @@ pub(crate) struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Act {
     Produce,
+    /// All that is in the log; windows stay open.
+    CatchUp,
+    /// All of it, and the input declared ended.
     Run,
 }
 
@@ -89,6 +92,7 @@ impl Place {
         let text = |path: &Path| path.to_str().expect("plain names").to_owned();
         let file = text(&self.dir.join("pipeline.yaml"));
         let words = match act {
+            Act::CatchUp => format!("run -f {file} --until-caught-up"),
             Act::Run => format!("run -f {file} --until-caught-up --close-windows"),
             Act::Produce => format!(
                 "produce -f {file} --stream stock_ticks --generate stocks --count {} --seed {} --duplicates 5% --late 3% \

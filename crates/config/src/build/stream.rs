@@ -181,10 +181,10 @@ fn event_id(rule: &RawEventId, raw: &RawStream, report: &mut Report) -> Option<E
 fn event_time(rule: &RawEventTime, columns: &[RawColumn], report: &mut Report) -> Option<EventTimeRule> {
     if let Some(name) = &rule.column
         && let Some(kind) = referred(name, columns, report).and_then(|column| column.kind.as_ref())
-        && !matches!(kind, ColumnType::Timestamp(_))
+        && !matches!(kind, ColumnType::Timestamp(_) | ColumnType::Date)
     {
         let suggestion = Some("declare it as { type: timestamp, format: epoch_ms } or the like".into());
-        name.problem(report, format!("column {} is not a timestamp", quoted(&name.shown)), suggestion);
+        name.problem(report, format!("column {} is neither a timestamp nor a date", quoted(&name.shown)), suggestion);
     }
     for bound in [&rule.not_before, &rule.not_after].into_iter().flatten() {
         if bound.value < EVENT_TIME_US.0 || bound.value > EVENT_TIME_US.1 {

@@ -2,8 +2,9 @@
 
 use crate::read::{Value, text};
 use crate::stream::{column, decode, decode_all, outcome, stream};
+use watertight_core::record::Records;
 use watertight_core::schema::{Column, ColumnType, TimestampForm};
-use watertight_decode::Decoder;
+use watertight_decode::{Decoded, Decoder};
 
 /// The value of column `v` when the payload holds this JSON, or the only reason against it.
 fn take(kind: &ColumnType, json: &str) -> Result<Value, String> {
@@ -322,4 +323,18 @@ fn columns_are_in_the_declared_order_and_type_and_any_order_of_keys_fills_them()
         assert_eq!(decode(&def, payload).row, Ok(expected.clone()), "{payload}");
     }
     assert_eq!(decode(&def, r#"{"id":"i","ts":1,""quoted" and \":4}"#).row, Err(vec!["invalid_json".to_owned()]));
+}
+
+#[test]
+fn a_date_as_the_event_time_is_its_midnight() {
+    let mut def = stream([column("day", ColumnType::Date)]);
+    def.event_time.column = "day".to_owned();
+    let mut records = Records::default();
+    for (offset, day) in ["2000-01-03", "1969-12-31", "2000-02-30"].into_iter().enumerate() {
+        let payload = format!(r#"{{"id":"a","ts":1,"day":"{day}"}}"#);
+        records.push(offset as i64, 0, -1, None, Some(payload.as_bytes()), None);
+    }
+    def.event_time.not_before_us = 0;
+    let decoded = Decoder::new(&def).unwrap().decode(&records);
+    assert_eq!(decoded.event_time_us, [946_857_600_000_000, Decoded::NO_TIME, Decoded::NO_TIME]);
 }

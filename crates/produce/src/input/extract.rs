@@ -15,7 +15,7 @@ const SEPARATOR: u8 = 0x1f;
 pub(crate) struct Extract {
     key: Vec<Vec<String>>,
     id: Vec<Vec<String>>,
-    time: Option<(Vec<String>, TimestampForm)>,
+    time: Option<(Vec<String>, Option<TimestampForm>)>,
     producer: String,
     partitions: i32,
 }
@@ -41,7 +41,8 @@ impl Extract {
         let key = key.map_or_else(|| Ok(id.clone()), |name| path(name).map(|path| vec![path]))?;
         let time = stream.columns.iter().find(|column| timed && column.name == stream.event_time.column);
         let time = time.and_then(|column| match column.kind {
-            ColumnType::Timestamp(form) => Some((column.path.clone(), form)),
+            ColumnType::Timestamp(form) => Some((column.path.clone(), Some(form))),
+            ColumnType::Date => Some((column.path.clone(), None)),
             _ => None,
         });
         Ok(Self { key, id, time, producer: producer.to_owned(), partitions })
@@ -89,8 +90,13 @@ fn push_texts(out: &mut Vec<u8>, paths: &[Vec<String>], value: &Value) -> bool {
     true
 }
 
-fn time_us(value: &Value, form: TimestampForm) -> Option<i64> {
+/// The event time, µs; without a form it is a date's midnight.
+fn time_us(value: &Value, form: Option<TimestampForm>) -> Option<i64> {
     let number = || value.as_f64();
+    let Some(form) = form else {
+        let date: jiff::civil::Date = value.as_str()?.parse().ok()?;
+        return Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_microsecond());
+    };
     Some(match form {
         TimestampForm::Rfc3339 => value.as_str()?.parse::<jiff::Timestamp>().ok()?.as_microsecond(),
         TimestampForm::EpochSeconds => (number()? * 1e6) as i64,

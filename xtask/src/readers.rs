@@ -42,7 +42,7 @@ streams:
   shares:
     partitions: 1
     event_id: { hash: [date] }
-    event_time: { column: date, watermark: 30 d }
+    event_time: { column: date, watermark: 30 days }
     columns:
       date:     { type: date, required: true }
       open:     { type: \"decimal(18,6)\", required: true }

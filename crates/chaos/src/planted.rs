@@ -9,6 +9,7 @@
 //! | `stop:before\|after:STEP:NTH` | SIGSTOP to this process: somebody outside cuts the power, or takes over |
 //! | `kill:any:NTH`, `stop:any:NTH` | the same at the nth passing of all, whatever step it is |
 //! | `fail:before\|after:STEP:NTH:ERRNO` | that error, as if the operating system had said it |
+//! | `panic:before\|after:STEP:NTH` | the thread that takes the step panics |
 //! | `leave-out:STEP` | the step is left out every time, and passes for done |
 //! | `list:FILE` | appends `STEP before\|after` to the file at each passing |
 
@@ -32,6 +33,7 @@ enum Directive {
 enum Strike {
     Signal(Signal),
     Fail(i32),
+    Panic,
 }
 
 /// What the environment plants in this process; passings are counted over all its parts.
@@ -85,6 +87,7 @@ impl Strike {
                 Ok(())
             }
             Self::Fail(code) => Err(io::Error::from_raw_os_error(code)),
+            Self::Panic => panic!("planted"),
         }
     }
 }
@@ -125,6 +128,7 @@ fn parse_strike(verb: &str, rest: &str) -> Option<Directive> {
     let strike = match verb {
         "kill" => Strike::Signal(Signal::KILL),
         "stop" => Strike::Signal(Signal::STOP),
+        "panic" => Strike::Panic,
         "fail" => Strike::Fail(parts.next()?.parse().ok()?),
         _ => return None,
     };

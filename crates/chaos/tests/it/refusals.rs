@@ -195,9 +195,35 @@ fn without_file_descriptors_it_stops_cleanly_or_goes_on_and_the_tables_end_exact
             std::thread::sleep(Duration::from_millis(10));
         }
         // It may wait for descriptors that never come: then it is asked to stop, and does.
-        child.kill().expect("a child can be killed");
-        child.wait().expect("reaped");
+        if child.try_wait().expect("looked at").is_none() {
+            let pid = rustix::process::Pid::from_child(&child);
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a child can be asked");
+        }
+        let asked = Instant::now();
+        while child.try_wait().expect("looked at").is_none() {
+            assert!(
+                asked.elapsed() < Duration::from_secs(10),
+                "{limit} descriptors: it does not stop: {}",
+                place.said()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let status = child.wait().expect("reaped");
+        assert!(status.code().is_some(), "{limit} descriptors: {status}: {}", place.said());
         place.finish().unwrap_or_else(|difference| panic!("{limit} descriptors: {difference}"));
+    }
+}
+
+#[test]
+fn a_panic_in_the_stream_or_beside_it_is_named_ends_with_1_and_costs_nothing() {
+    for step in [steps::DELTA_DATA_SYNC, steps::STATE_DELTA_WRITE, steps::DELTA_ENTRY_LINK] {
+        let (_scratch, place) = here(SHORT, 46);
+        place.complete(Act::Produce);
+        place.once(Act::Run, "kill:before:delta.entry.link:9");
+        let status = place.once(Act::Run, &format!("panic:after:{step}:2"));
+        assert_eq!(status.code(), Some(1), "{step}: {}", place.said());
+        assert!(place.said().contains("panicked: planted; this is a defect in watertight"), "{}", place.said());
+        place.finish().unwrap_or_else(|difference| panic!("{step}: {difference}"));
     }
 }
 

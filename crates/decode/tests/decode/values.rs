@@ -334,7 +334,7 @@ fn a_date_as_the_event_time_is_its_midnight() {
         let payload = format!(r#"{{"id":"a","ts":1,"day":"{day}"}}"#);
         records.push(offset as i64, 0, -1, None, Some(payload.as_bytes()), None);
     }
-    def.event_time.not_before_us = 0;
+    (def.event_time.not_before_us, def.event_time.not_after_us) = (0, i64::MAX);
     let decoded = Decoder::new(&def).unwrap().decode(&records);
     assert_eq!(decoded.event_time_us, [946_857_600_000_000, Decoded::NO_TIME, Decoded::NO_TIME]);
 }

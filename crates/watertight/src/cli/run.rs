@@ -164,10 +164,14 @@ fn tell_totals(config: &PipelineConfig, lake: &dyn Lake) {
 
 /// The offsets from which a bronze table still needs the log, by partition: retention spares them. Several streams may
 /// read one topic; the one that is furthest behind counts.
-fn needed_from(lake: &dyn Lake, config: &PipelineConfig, topic: &TopicInfo) -> Result<BTreeMap<i32, i64>, PortError> {
+fn needed_from<'a>(
+    lake: &dyn Lake,
+    streams: impl Iterator<Item = &'a str>,
+    topic: &TopicInfo,
+) -> Result<BTreeMap<i32, i64>, PortError> {
     let mut needed: BTreeMap<i32, i64> = (0..topic.partitions).map(|partition| (partition, i64::MAX)).collect();
-    for stream in config.streams.iter().filter(|stream| stream.topic == topic.name) {
-        let bronze = lake.look("bronze", &stream.name)?;
+    for stream in streams {
+        let bronze = lake.look("bronze", stream)?;
         for (partition, from) in &mut needed {
             let at = bronze.iter().flat_map(|bronze| &bronze.state().positions).find(|(key, _)| {
                 key.topic == topic.name && key.incarnation == topic.incarnation && key.partition == *partition
@@ -212,7 +216,8 @@ fn keep_house(
             for name in config.streams.iter().map(|stream| stream.topic.as_str()).collect::<BTreeSet<_>>() {
                 let applied = log.topic(name).and_then(|topic| {
                     let Some(topic) = topic else { return Ok(Vec::new()) };
-                    let needed = needed_from(lake, config, &topic)?;
+                    let readers = config.streams.iter().filter(|stream| stream.topic == name);
+                    let needed = needed_from(lake, readers.map(|stream| stream.name.as_str()), &topic)?;
                     log.apply_retention(name, age, retention.bytes, &needed)
                 });
                 if let Err(error) = applied {
@@ -220,5 +225,43 @@ fn keep_house(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use watertight_adapters::memory::lake::MemoryLake;
+    use watertight_core::books::Books;
+    use watertight_core::port::{CommitRequest, TableSpec};
+    use watertight_core::position::{PositionKey, PositionStep};
+    use watertight_core::schema::{BRONZE_PARTITION, bronze_schema};
+
+    /// Bronze of `stream` has read partition 0 of the topic up to `to`.
+    fn has_read(lake: &MemoryLake, stream: &str, to: i64) {
+        let spec = TableSpec {
+            schema_name: "bronze".to_owned(),
+            table: stream.to_owned(),
+            columns: Arc::new(bronze_schema()),
+            partition_column: BRONZE_PARTITION.to_owned(),
+            pipeline: "p".to_owned(),
+        };
+        let (topic, incarnation) = ("ticks".to_owned(), "i".to_owned());
+        let key = PositionKey { pipeline: "p".to_owned(), topic, incarnation, partition: 0 };
+        let steps = vec![PositionStep { key, from: None, to }];
+        let request = CommitRequest { steps, files: vec![], books: Books::append("p", stream.into()), timestamp_us: 0 };
+        lake.open(&spec).expect("a new table").commit(&request).expect("committed");
+    }
+
+    #[test]
+    fn retention_spares_what_any_stream_of_the_topic_has_not_read() {
+        let lake = MemoryLake::default();
+        let topic = TopicInfo { name: "ticks".to_owned(), incarnation: "i".to_owned(), partitions: 2 };
+        has_read(&lake, "fast", 100);
+        let needed = |streams: &[&'static str]| needed_from(&lake, streams.iter().copied(), &topic).expect("read");
+        assert_eq!(needed(&["fast"]), BTreeMap::from([(0, 100), (1, 0)]));
+        assert_eq!(needed(&["fast", "new"]), BTreeMap::from([(0, 0), (1, 0)]), "a stream without a table needs it all");
+        has_read(&lake, "slow", 40);
+        assert_eq!(needed(&["fast", "slow"]), BTreeMap::from([(0, 40), (1, 0)]));
     }
 }

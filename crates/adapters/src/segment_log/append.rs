@@ -1,7 +1,12 @@
 //! Writing a group of blocks, so that an answer is given only for what is on disk.
 //!
-//! Under the lock: check the tail (another process may have moved it), give each block its place, write all of them,
-//! one sync, publish the mark, answer. A new segment's opening block and first group share one sync.
+//! Under the lock: check the tail (another process may have moved it), give each block its place, write all of them.
+//! Then one sync without the lock, during which other processes write behind these bytes and sync on their own: the disk
+//! makes all that waits durable at once, and whoever comes back first publishes for those before it. Under the lock
+//! again: publish the mark, answer. A new segment's opening block and first group share one sync, under the lock.
+//!
+//! A sync that fails is told to every process that has the file open (Linux keeps the error per open file), so none of
+//! them takes a later sync for success; what is found behind the mark by others is written once more before it counts.
 //!
 //! | failure | what is done | answer |
 //! |---|---|---|
@@ -18,7 +23,7 @@ use super::disk::{Open, Wait, remove_in};
 use super::group::Answer;
 use super::mark::Mark;
 use super::partition::{Held, Holding, Partition, WriterState, segment_name};
-use super::recover::{Role, Tail};
+use super::recover::{Found, Role, Tail};
 use std::fs::File;
 use std::io;
 use watertight_core::port::{ErrorKind, PortError};
@@ -73,7 +78,6 @@ impl Partition {
             Holding::Busy | Holding::Removed => return Ok(None),
         };
         let tail = self.take_tail(&mut held)?;
-        let earliest = tail.mark.earliest;
         let before = tail.mark;
         let target = self.target(tail)?;
         let mut at = target.start + target.opening.as_ref().map_or(0, |o| o.len() as u64);
@@ -83,20 +87,75 @@ impl Partition {
             at += block.bytes.len() as u64;
             next += i64::from(block.count());
         }
-        let mark = Mark { base: target.base, len: at, next, earliest, poisoned: None };
-        match self.write_and_sync(&target, blocks) {
-            Ok(()) => {
-                if let Err(error) = self.publish(&mark) {
-                    // The records are durable, so the answer stands; the next holder of the lock publishes them.
-                    tracing::error!(partition = self.name, error = error.chain(), "durable, but readers wait");
-                    held.state.tail = None;
-                } else {
-                    held.state.tail = Some(Tail { mark, file: Some(target.file) });
-                }
-                Ok(Some(target.first))
-            }
-            Err(broken) => Err(self.give_up(&mut held.state, &target, &before, next, broken)),
+        let mark = Mark { base: target.base, len: at, next, earliest: before.earliest, poisoned: None };
+        if let Err(broken) = self.write(&target, blocks) {
+            return Err(self.give_up(&mut held.state, &target, &before, next, broken));
         }
+        let sync = || self.inner.steps.take(LOG_APPEND_SYNC, || self.inner.disk.sync(&target.file));
+        if target.opening.is_some() {
+            let names = || self.inner.steps.take(LOG_APPEND_NAMES, || self.inner.disk.sync_dir(&self.dir));
+            if let Err(error) = sync().and_then(|()| names()) {
+                return Err(self.give_up(&mut held.state, &target, &before, next, Broken::Sync(error)));
+            }
+            self.announce(&mut held, mark, target.file);
+            return Ok(Some(target.first));
+        }
+        // Others write meanwhile; the disk makes what is waiting durable at once, whoever asked first.
+        drop(held);
+        let synced = sync();
+        let mut held = match self.hold(Wait::Block)? {
+            Holding::Held(held) => held,
+            Holding::Busy | Holding::Removed => return Ok(None),
+        };
+        self.answer(&mut held, target, mark, synced).map(Some)
+    }
+
+    /// What became of a group that was synced without the lock, seen under the lock: its first offset.
+    fn answer(
+        &self,
+        held: &mut Held<'_>,
+        target: Target,
+        mark: Mark,
+        synced: io::Result<()>,
+    ) -> Result<i64, PortError> {
+        let now = match self.read_mark()? {
+            Some(now) => now,
+            None => self.settle(Role::Reader)?.mark,
+        };
+        let counted = if now.base == mark.base { now.len } else { self.segment_end(mark.base, &now)?.len };
+        if counted >= mark.len {
+            return Ok(target.first); // Another writer's sync came later than these bytes, and went well.
+        }
+        if now.base != mark.base || now.poisoned.is_some() {
+            let message = format!("a sync of partition {} failed for another writer", self.name);
+            return Err(in_doubt(PortError::new(ErrorKind::Unknown, message)));
+        }
+        match synced {
+            Ok(()) => {
+                self.announce(held, Mark { earliest: now.earliest, ..mark }, target.file);
+                Ok(target.first)
+            }
+            Err(error) => {
+                // Others may have written behind these bytes; none of those offsets is used again either.
+                let size = target.file.metadata().map_or(mark.len, |metadata| metadata.len());
+                let from = Found { len: now.len, next: now.next };
+                let written = self.scan_tail(&target.file, from, size).map_or(mark.next, |found| found.next);
+                let above = written.max(mark.next);
+                Err(self.give_up(&mut held.state, &target, &now, above, Broken::Sync(error)))
+            }
+        }
+    }
+
+    /// Publishes what is durable, and remembers the tail.
+    fn announce(&self, held: &mut Held<'_>, mark: Mark, file: File) {
+        held.state.tail = match self.publish(&mark) {
+            Ok(()) => Some(Tail::durable(mark, Some(file))),
+            Err(error) => {
+                // The records are durable, so the answer stands; the next holder of the lock publishes them.
+                tracing::error!(partition = self.name, error = error.chain(), "durable, but readers wait");
+                None
+            }
+        };
     }
 
     /// The tail: as it was left, where nobody else was here since; found again otherwise.
@@ -108,23 +167,29 @@ impl Partition {
         if let Some(tail) = held.state.tail.take()
             && let Some(file) = &tail.file
             && self.read_mark()? == Some(tail.mark)
-            && file.metadata().map_err(|e| self.failed("look at the active segment", e))?.len() == tail.mark.len
+            && file.metadata().map_err(|e| self.failed("look at the active segment", e))?.len() == tail.written.len
         {
             return Ok(tail);
         }
-        self.settle(Role::Writer)
+        self.settle(Role::Joiner)
     }
 
     /// Where the next group goes: the active segment, or a new one where it is full, poisoned or missing.
     fn target(&self, tail: Tail) -> Result<Target, PortError> {
-        let Mark { base, len, next, poisoned, .. } = tail.mark;
-        if let Some(file) = tail.file
-            && (len < self.inner.options.segment_bytes || next == base)
-        {
-            return Ok(Target { file, base, start: len, first: next, opening: None });
+        let Mark { base, poisoned, .. } = tail.mark;
+        let Found { len, next } = tail.written;
+        let failed = |e| self.failed("begin a new segment", e);
+        if let Some(file) = tail.file {
+            if len < self.inner.options.segment_bytes || next == base {
+                return Ok(Target { file, base, start: len, first: next, opening: None });
+            }
+            // A segment is begun when all before it is durable.
+            if len > tail.mark.len {
+                self.sync_all(&file).map_err(failed)?;
+                self.publish(&Mark { len, next, ..tail.mark })?;
+            }
         }
         let new_base = poisoned.unwrap_or(next);
-        let failed = |e| self.failed("begin a new segment", e);
         let file = self.open_segment(new_base, Open::Make).map_err(failed)?;
         if file.metadata().map_err(failed)?.len() > 0 {
             // Begun before and never finished: nothing in it was durable, or recovery would have found it.
@@ -136,7 +201,7 @@ impl Partition {
         Ok(Target { file, base: new_base, start: 0, first: new_base, opening: Some(opening) })
     }
 
-    fn write_and_sync(&self, target: &Target, blocks: &[Block]) -> Result<(), Broken> {
+    fn write(&self, target: &Target, blocks: &[Block]) -> Result<(), Broken> {
         let (disk, steps) = (&self.inner.disk, &self.inner.steps);
         let opening = target.opening.iter().map(Vec::as_slice);
         let slices: Vec<&[u8]> = opening.chain(blocks.iter().map(|b| &b.bytes[..])).collect();
@@ -145,12 +210,7 @@ impl Partition {
             let write = disk.write(&target.file, &slices, target.start);
             write.map_err(|(written, error)| Broken::Write(written, error))?;
         }
-        steps.after(LOG_APPEND_WRITE).map_err(Broken::Sync)?;
-        steps.take(LOG_APPEND_SYNC, || disk.sync(&target.file)).map_err(Broken::Sync)?;
-        if target.opening.is_some() {
-            steps.take(LOG_APPEND_NAMES, || disk.sync_dir(&self.dir)).map_err(Broken::Sync)?;
-        }
-        Ok(())
+        steps.after(LOG_APPEND_WRITE).map_err(Broken::Sync)
     }
 
     /// After a failure: leaves the partition so that nothing in doubt is ever read or overwritten by other records.

@@ -15,6 +15,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use watertight_core::port::{ErrorKind, PortError};
 use watertight_core::steps::LOG_MARK_WRITE;
 
@@ -22,6 +23,9 @@ use watertight_core::steps::LOG_MARK_WRITE;
 pub(super) const LOCK_FILE: &str = "lock";
 /// Name of the file that holds the mark.
 pub(super) const MARK_FILE: &str = "durable";
+/// What is written and not published for so long has no live writer, most likely; where it has one after all, it is
+/// made durable twice.
+const LEFT_BEHIND_AFTER: Duration = Duration::from_millis(500);
 /// Ends of names of segment files.
 const SEGMENT_SUFFIX: &str = ".seg";
 
@@ -71,8 +75,8 @@ pub(super) struct Partition {
     state: Mutex<WriterState>,
     bases: Mutex<Arc<Vec<i64>>>,
     ends: Mutex<HashMap<i64, SegmentEnd>>,
-    /// Last segment and its size when a reader last looked for what a dead writer left.
-    left_behind: Mutex<Option<(i64, u64)>>,
+    /// Last segment and its size when a reader first saw more than is durable, when that was, and whether it was looked at.
+    left_behind: Mutex<Option<(i64, u64, Instant, bool)>>,
 }
 
 /// The right to change a partition: mutex and `flock`, let go of in that order reversed.
@@ -229,14 +233,23 @@ impl Partition {
         *locked(&self.bases) = Arc::default();
     }
 
-    /// Whether files of this state were not looked at yet.
-    pub(super) fn left_behind_is_new(&self, last: i64, size: u64) -> bool {
-        *locked(&self.left_behind) != Some((last, size))
+    /// Whether files have been in this state for longer than a live writer's sync takes, and were not looked at yet.
+    pub(super) fn is_left_behind(&self, last: i64, size: u64) -> bool {
+        let mut seen = locked(&self.left_behind);
+        match *seen {
+            Some((base, len, since, looked_at)) if (base, len) == (last, size) => {
+                !looked_at && since.elapsed() >= LEFT_BEHIND_AFTER
+            }
+            _ => {
+                *seen = Some((last, size, Instant::now(), false));
+                false
+            }
+        }
     }
 
-    /// Remembers that they were.
+    /// Remembers that they were looked at.
     pub(super) fn remember_left_behind(&self, last: i64, size: u64) {
-        *locked(&self.left_behind) = Some((last, size));
+        *locked(&self.left_behind) = Some((last, size, Instant::now(), true));
     }
 
     /// Opens a segment.

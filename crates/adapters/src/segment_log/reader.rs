@@ -131,7 +131,7 @@ impl LogReader for SegmentReader {
 
 impl Partition {
     /// Publishes what a writer left behind that died between its sync and its mark. Does nothing while one is at
-    /// work, and looks at each state of the files once.
+    /// work or may be syncing, and looks at each state of the files once.
     pub(super) fn settle_left_behind(&self) -> Result<(), PortError> {
         let mark = self.mark()?;
         let listed = self.list_segments()?;
@@ -143,7 +143,7 @@ impl Partition {
             Err(error) => return Err(self.failed("look at the last segment", error)),
         };
         let settled = last == mark.base && (size <= mark.len || mark.poisoned.is_some());
-        if last < mark.base || settled || !self.left_behind_is_new(last, size) {
+        if last < mark.base || settled || !self.is_left_behind(last, size) {
             return Ok(());
         }
         if let Holding::Held(_held) = self.hold(Wait::Try)? {

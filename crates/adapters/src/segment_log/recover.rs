@@ -5,7 +5,8 @@
 //!
 //! What lies behind the mark was written by somebody who died before saying how it ended, or was made durable before
 //! a power cut took the newer mark. It is scanned; what is good up to the last good block is written once more at
-//! its own place and synced, so that it is on disk whatever became of an earlier sync nobody knows the answer of.
+//! its own place and synced, so that it is on disk whatever became of an earlier sync nobody knows the answer of. Or a
+//! live writer is syncing it just now, without the lock: then it is on disk once more, which harms nobody.
 //! Bytes behind the last good block are a torn tail: no ack can have covered them.
 
 use super::disk::Open;
@@ -25,8 +26,10 @@ use watertight_core::steps::{
 pub(super) enum Role {
     /// Wants to read: adds to what is known to be durable.
     Reader,
-    /// Wants to append: cuts a torn tail too.
+    /// Wants the end for itself: cuts a torn tail too.
     Writer,
+    /// Wants to append: cuts a torn tail, and leaves it to its own sync to make durable what others have written.
+    Joiner,
 }
 
 /// The end of a partition.
@@ -36,15 +39,24 @@ pub(super) struct Tail {
     pub(super) mark: Mark,
     /// The active segment; `None` where a new one must be begun.
     pub(super) file: Option<File>,
+    /// How far it is written: behind the mark lies what other writers are syncing just now.
+    pub(super) written: Found,
 }
 
-/// What a scan found behind the mark.
+impl Tail {
+    /// All that is written is durable.
+    pub(super) fn durable(mark: Mark, file: Option<File>) -> Self {
+        Self { mark, file, written: Found { len: mark.len, next: mark.next } }
+    }
+}
+
+/// Where good blocks end.
 #[derive(Debug, Clone, Copy)]
-struct Found {
-    /// Byte after the last good block.
-    len: u64,
+pub(super) struct Found {
+    /// Byte after the last one.
+    pub(super) len: u64,
     /// Offset after its last record.
-    next: i64,
+    pub(super) next: i64,
 }
 
 /// Bytes written again at once.
@@ -59,10 +71,10 @@ impl Partition {
         let mut bases = &listed[..];
         let mut tail = loop {
             let Some((&last, before)) = bases.split_last().filter(|(last, _)| **last >= known.base) else {
-                break Tail { mark: known, file: None };
+                break Tail::durable(known, None);
             };
             if last == known.base && known.poisoned.is_some() {
-                break Tail { mark: known, file: None };
+                break Tail::durable(known, None);
             }
             match self.settle_segment(last, &known, role)? {
                 Some(tail) => break tail,
@@ -70,7 +82,7 @@ impl Partition {
                 None => bases = before,
             }
         };
-        if role == Role::Writer && bases.len() < listed.len() {
+        if role != Role::Reader && bases.len() < listed.len() {
             self.remove_unfinished(&listed[bases.len()..])?;
         }
         tail.mark.earliest = known.earliest.max(listed.first().copied().unwrap_or(known.earliest)).min(tail.mark.next);
@@ -93,26 +105,32 @@ impl Partition {
                 segment = last,
                 "a segment is shorter than what was durable of it; its missing offsets are reported as damaged"
             );
-            return Ok(Some(Tail { mark: *known, file: None }));
+            return Ok(Some(Tail::durable(*known, None)));
         }
         let found = self.scan_tail(&file, from, size).map_err(failed)?;
         if found.len == 0 {
             return Ok(None);
         }
+        // A segment that the mark does not know yet may lack its name too.
+        let joins = role == Role::Joiner && last == known.base;
         if found.len > from.len {
-            self.make_durable(&file, from.len, found.len).map_err(failed)?;
+            self.write_again(&file, from.len, found.len).map_err(failed)?;
+            if !joins {
+                self.sync_all(&file).map_err(failed)?;
+            }
         }
-        if role == Role::Writer && size > found.len {
+        if role != Role::Reader && size > found.len {
             tracing::warn!(partition = self.name, segment = last, bytes = size - found.len, "cut a torn tail");
             let cut = self.inner.steps.take(LOG_RECOVER_CUT, || self.inner.disk.cut(&file, found.len));
             cut.map_err(failed)?;
         }
-        let mark = Mark { base: last, len: found.len, next: found.next, earliest: known.earliest, poisoned: None };
-        Ok(Some(Tail { mark, file: Some(file) }))
+        let end = if joins { from } else { found };
+        let mark = Mark { base: last, len: end.len, next: end.next, earliest: known.earliest, poisoned: None };
+        Ok(Some(Tail { mark, file: Some(file), written: found }))
     }
 
     /// The last good block behind `from`; damage before it is kept, as its offsets may have been acked.
-    fn scan_tail(&self, file: &File, from: Found, size: u64) -> io::Result<Found> {
+    pub(super) fn scan_tail(&self, file: &File, from: Found, size: u64) -> io::Result<Found> {
         let stretch = Stretch { file, tag: self.tag, end: size, end_offset: i64::MAX };
         let mut window = Window::for_records();
         let mut found = from;
@@ -127,9 +145,9 @@ impl Partition {
         Ok(found)
     }
 
-    /// Writes good bytes once more at their own place, then syncs them and the folder: a sync whose answer nobody
-    /// got may have failed, and would not be tried again for pages that look clean.
-    fn make_durable(&self, file: &File, from: u64, to: u64) -> io::Result<()> {
+    /// Writes good bytes once more at their own place: a sync whose answer nobody got may have failed, and would not be
+    /// tried again for pages that look clean.
+    fn write_again(&self, file: &File, from: u64, to: u64) -> io::Result<()> {
         let mut bytes = Vec::new();
         let mut at = from;
         while at < to {
@@ -141,6 +159,11 @@ impl Partition {
                 .take(LOG_RECOVER_WRITE, || self.inner.disk.write(file, &[&bytes], at).map_err(|(_, error)| error))?;
             at += len;
         }
+        Ok(())
+    }
+
+    /// Makes a segment and its name durable.
+    pub(super) fn sync_all(&self, file: &File) -> io::Result<()> {
         self.inner.steps.take(LOG_RECOVER_SYNC, || self.inner.disk.sync(file))?;
         self.inner.steps.take(LOG_RECOVER_NAMES, || self.inner.disk.sync_dir(&self.dir))
     }

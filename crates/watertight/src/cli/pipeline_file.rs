@@ -1,7 +1,8 @@
 //! Loading the pipeline file for a command: from disk, with this process's environment, and its SQL checked.
 //!
-//! The SQL of every stream and model that could be made out of the file is planned, whatever else is wrong, so that
-//! all problems come at once.
+//! `validate` plans the SQL of every stream and model that could be made out of the file, whatever else is wrong, so
+//! that all problems come at once. The other commands leave models alone: one that cannot be planned stops by itself
+//! when it is opened, and keeps nobody from running, asking and producing.
 
 use std::path::Path;
 use watertight_config::{Definitions, PipelineConfig, Problem, Problems, Source};
@@ -9,20 +10,33 @@ use watertight_core::schema::{ModelDef, StreamDef, silver_schema};
 use watertight_pipeline::checks::{CheckError, Checks};
 use watertight_pipeline::gold::engine::{ModelError, ModelPlan};
 
-/// Loads and checks the pipeline file.
+/// Loads the pipeline file for a command that works with it.
 ///
 /// # Errors
-/// All problems of the file and of its SQL, in the order of the file.
+/// All problems of the file and of its checks, in the order of the file.
 pub(crate) fn load(path: &Path) -> Result<PipelineConfig, Problems> {
-    let env = |name: &str| std::env::var(name).ok();
-    let reader = |path: &Path| std::fs::read_to_string(path);
-    watertight_config::load_and_check(path, &env, &reader, &problems_of_sql)
+    load_and(path, problems_of_all_checks)
 }
 
-fn problems_of_sql(found: &Definitions) -> Vec<Problem> {
-    let checks = found.streams.iter().flat_map(|stream| problems_of_checks(stream, &found.source));
-    let models = found.models.iter().flat_map(|model| problems_of_model(model, found));
-    checks.chain(models).collect()
+/// Loads the pipeline file to find whatever is wrong with it.
+///
+/// # Errors
+/// All problems of the file, its checks and its models, in the order of the file.
+pub(crate) fn examine(path: &Path) -> Result<PipelineConfig, Problems> {
+    load_and(path, |found| {
+        let models = found.models.iter().flat_map(|model| problems_of_model(model, found));
+        problems_of_all_checks(found).into_iter().chain(models).collect()
+    })
+}
+
+fn load_and(path: &Path, check: impl Fn(&Definitions) -> Vec<Problem>) -> Result<PipelineConfig, Problems> {
+    let env = |name: &str| std::env::var(name).ok();
+    let reader = |path: &Path| std::fs::read_to_string(path);
+    watertight_config::load_and_check(path, &env, &reader, &check)
+}
+
+fn problems_of_all_checks(found: &Definitions) -> Vec<Problem> {
+    found.streams.iter().flat_map(|stream| problems_of_checks(stream, &found.source)).collect()
 }
 
 /// One problem for each thing that is wrong with a check, at the check.

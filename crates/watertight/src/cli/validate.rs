@@ -34,7 +34,7 @@ enum Format {
 
 pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
     let path = args.file.as_deref().or(args.option.as_deref()).unwrap_or(Path::new(""));
-    let answer = pipeline_file::load(path);
+    let answer = pipeline_file::examine(path);
     match (args.format, &answer) {
         (Format::Json, _) => output::print(&format!("{:#}\n", object(path, &answer)))?,
         (Format::Text, Ok(config)) => output::print(&summary(path, config))?,

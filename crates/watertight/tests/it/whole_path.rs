@@ -130,6 +130,26 @@ fn a_model_that_fails_stops_alone_and_catches_up_once_it_is_fixed() {
 }
 
 #[test]
+fn a_model_that_cannot_be_planned_stops_alone_and_keeps_no_command_from_its_work() {
+    let dir = scratch();
+    let dir = dir.path();
+    let broken = "  broken: { from: notes, window: 1 min, sql: \"SELECT window_start, sum(nope) AS s FROM notes GROUP BY window_start\" }\n  per_minute:";
+    notes(dir);
+    std::fs::write(dir.join("p.yaml"), PIPELINE.replace("  per_minute:", broken)).expect("written");
+    assert_eq!(watertight(dir, &["validate", "p.yaml"]).code, Some(78));
+    let ran = watertight(dir, &["run", "-f", "p.yaml", "--until-caught-up", "--close-windows"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("model broken stopped") && ran.err.contains("nope"), "{}", ran.err);
+    assert_eq!(sql(dir, "p.yaml", "select notes from gold.per_minute"), "notes\n2\n");
+    let status = fine(dir, &["status", "-f", "p.yaml"]);
+    assert!(status.contains("model broken") && status.contains("FAILED"), "{status}");
+    std::fs::write(dir.join("p.yaml"), PIPELINE.replace("  per_minute:", &broken.replace("nope", "n")))
+        .expect("written");
+    fine(dir, &["run", "-f", "p.yaml", "--until-caught-up", "--close-windows"]);
+    assert_eq!(sql(dir, "p.yaml", "select s from gold.broken"), "s\n3\n");
+}
+
+#[test]
 fn one_pipeline_runs_once_and_the_second_is_told_who_holds_it() {
     let dir = scratch();
     let dir = dir.path();

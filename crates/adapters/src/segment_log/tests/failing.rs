@@ -52,6 +52,49 @@ fn callers_that_wait_share_one_sync() {
 }
 
 #[test]
+fn a_writer_that_waits_for_its_sync_holds_up_no_other_process_whose_sync_covers_it() {
+    let (scratch, disk) = on_a_failing_disk();
+    let other = scratch.open();
+    assert_eq!(read(&other, 0).records.len(), 2);
+    disk.set(|faults| faults.held = true);
+    std::thread::scope(|scope| {
+        let held = scope.spawn(|| append(&scratch.log, &["b0", "b1"]));
+        disk.wait_for(|faults| faults.synced == 2);
+        assert_eq!(append(&other, &["c0"]), 4, "it is written behind what is being synced, and answered");
+        let both = rows(0, &["a0", "a1", "b0", "b1", "c0"]);
+        assert_eq!(read(&other, 0).records, both, "its sync came after those bytes: they are durable too");
+        disk.set(|faults| faults.syncs = 1);
+        disk.set(|faults| faults.held = false);
+        assert_eq!(held.join().unwrap(), 2, "whatever its own sync says then");
+        assert_eq!(read(&scratch.open(), 0).records, both);
+    });
+    assert_eq!(append(&scratch.log, &["d0"]), 5);
+}
+
+#[test]
+fn where_one_process_fails_to_sync_the_others_that_wait_are_in_doubt_too_and_no_offset_is_used_twice() {
+    let (scratch, disk) = on_a_failing_disk();
+    let failing = Arc::new(FailingDisk::default());
+    let options = SegmentLogOptions { codec: Codec::None, ..SegmentLogOptions::default() };
+    let other = open_on(&scratch.path(), &options, Arc::clone(&failing) as Arc<dyn Disk>);
+    assert_eq!(read(&other, 0).records.len(), 2);
+    disk.set(|faults| faults.held = true);
+    std::thread::scope(|scope| {
+        let held = scope.spawn(|| try_append(&scratch.log, &["b0", "b1"]));
+        disk.wait_for(|faults| faults.synced == 2);
+        failing.set(|faults| faults.syncs = 1);
+        assert_eq!(try_append(&other, &["c0"]).unwrap_err().kind, ErrorKind::Unknown);
+        disk.set(|faults| faults.held = false);
+        assert_eq!(held.join().unwrap().unwrap_err().kind, ErrorKind::Unknown, "its bytes count no more");
+    });
+    assert_eq!(append(&scratch.log, &["d0"]), 5, "above everything that was written");
+    for log in [&other, &*scratch.log, &scratch.open()] {
+        let expected = Read { records: [rows(0, &["a0", "a1"]), rows(5, &["d0"])].concat(), gaps: never_written(2, 5) };
+        assert_eq!(read(log, 0), expected);
+    }
+}
+
+#[test]
 fn a_failed_sync_answers_unknown_and_what_is_in_doubt_is_never_read() {
     let (scratch, disk) = on_a_failing_disk();
     let other = scratch.open();

@@ -112,8 +112,29 @@ fn message(error: &DataFusionError) -> String {
     }
     for prefix in ["Error during planning: ", "SQL error: ", "Schema error: ", "Execution error: "] {
         if let Some(rest) = text.strip_prefix(prefix) {
-            return rest.trim_end().to_owned();
+            return unwrapped(rest.trim_end());
         }
     }
     text.trim_end().to_owned()
+}
+
+/// The parser's own words, which DataFusion shows as it would show them to itself: `ParserError("…")`.
+fn unwrapped(text: &str) -> String {
+    let inner = ["ParserError(\"", "TokenizerError(\""].iter().find_map(|wrapper| text.strip_prefix(wrapper));
+    match inner.and_then(|inner| inner.strip_suffix("\")")) {
+        Some(inner) => inner.replace("\\\"", "\""),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parsers_words_stand_without_their_wrapping() {
+        let said = r#"ParserError("Expected: an SQL statement, found: \"x\" at Line: 1, Column: 1")"#;
+        assert_eq!(unwrapped(said), r#"Expected: an SQL statement, found: "x" at Line: 1, Column: 1"#);
+        assert_eq!(unwrapped("table 'x' not found"), "table 'x' not found");
+    }
 }

@@ -103,7 +103,8 @@ impl Partition {
         // Others write meanwhile; the disk makes what is waiting durable at once, whoever asked first.
         drop(held);
         let synced = sync();
-        let mut held = match self.hold(Wait::Block)? {
+        // From here on the bytes may be on disk: whatever goes wrong now is unknown, never a refusal.
+        let mut held = match self.hold(Wait::Block).map_err(in_doubt)? {
             Holding::Held(held) => held,
             Holding::Busy | Holding::Removed => return Ok(None),
         };
@@ -118,11 +119,14 @@ impl Partition {
         mark: Mark,
         synced: io::Result<()>,
     ) -> Result<i64, PortError> {
-        let now = match self.read_mark()? {
+        let now = match self.read_mark().map_err(in_doubt)? {
             Some(now) => now,
-            None => self.settle(Role::Reader)?.mark,
+            None => self.settle(Role::Reader).map_err(in_doubt)?.mark,
         };
-        let counted = if now.base == mark.base { now.len } else { self.segment_end(mark.base, &now)?.len };
+        let counted = match now.base == mark.base {
+            true => now.len,
+            false => self.segment_end(mark.base, &now).map_err(in_doubt)?.len,
+        };
         if counted >= mark.len {
             return Ok(target.first); // Another writer's sync came later than these bytes, and went well.
         }

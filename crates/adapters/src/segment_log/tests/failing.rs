@@ -72,6 +72,21 @@ fn a_writer_that_waits_for_its_sync_holds_up_no_other_process_whose_sync_covers_
 }
 
 #[test]
+fn what_goes_wrong_behind_the_write_is_unknown_and_never_a_refusal() {
+    let (scratch, disk) = on_a_failing_disk();
+    disk.set(|faults| faults.held = true);
+    std::thread::scope(|scope| {
+        let held = scope.spawn(|| try_append(&scratch.log, &["b0"]));
+        disk.wait_for(|faults| faults.synced == 2);
+        // Neither the mark nor the segment can be read when the writer comes back to say how it ended.
+        fs::write(scratch.partition().join(MARK_FILE), b"").unwrap();
+        fs::remove_file(&segments(&scratch.partition())[0]).unwrap();
+        disk.set(|faults| faults.held = false);
+        assert_eq!(held.join().unwrap().unwrap_err().kind, ErrorKind::Unknown);
+    });
+}
+
+#[test]
 fn where_one_process_fails_to_sync_the_others_that_wait_are_in_doubt_too_and_no_offset_is_used_twice() {
     let (scratch, disk) = on_a_failing_disk();
     let failing = Arc::new(FailingDisk::default());

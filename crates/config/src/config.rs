@@ -22,8 +22,32 @@ pub struct PipelineConfig {
     pub models: Vec<ModelDef>,
     /// What bounds a commit.
     pub commit: CommitConfig,
+    /// The private key with which `verify` signs certificates.
+    pub signing_key: Option<Secret>,
     /// Where each key stands in the file, for problems that are found later (in SQL).
     pub source: Source,
+}
+
+/// A secret of the pipeline file. It prints as `…`, and is in no problem, log or definition.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The secret itself, for whom it is meant.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
 }
 
 /// The event log.

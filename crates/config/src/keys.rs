@@ -8,6 +8,8 @@
 pub(crate) enum Shape {
     /// Any text; `hint` says what it means, for "expected …".
     Text { hint: &'static str },
+    /// Text that is never shown. Behind `<key>` it stands itself, behind `<key>_file` the path of a file that holds it.
+    Secret { hint: &'static str },
     /// A name that becomes paths and SQL.
     Name,
     /// true or false.
@@ -66,9 +68,25 @@ pub(crate) enum Need {
     Default(&'static str),
 }
 
+/// What the key of a secret ends in where it names a file.
+const FILE_ENDING: &str = "_file";
+
 impl Section {
+    /// The key of this name; of a secret, also by the name that ends in `_file`.
     pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.name == name)
+        self.keys.iter().find(|key| key.name == name || key.file_name().is_some_and(|file| file == name))
+    }
+
+    /// Every name that may be written.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        self.keys.iter().flat_map(|key| std::iter::once(key.name.to_owned()).chain(key.file_name()))
+    }
+}
+
+impl Key {
+    /// A secret's other name, behind which stands the path of a file.
+    pub(crate) fn file_name(&self) -> Option<String> {
+        matches!(self.shape, Shape::Secret { .. }).then(|| format!("{}{FILE_ENDING}", self.name))
     }
 }
 
@@ -77,7 +95,7 @@ const fn key(name: &'static str, need: Need, shape: Shape, doc: &'static str) ->
 }
 
 use Need::{Default, Optional, Required};
-use Shape::{Bool, Duration, Either, Instant, Keys, List, Name, Named, OneOf, Size, Text, Type, Whole};
+use Shape::{Bool, Duration, Either, Instant, Keys, List, Name, Named, OneOf, Secret, Size, Text, Type, Whole};
 
 const MS: i64 = 1_000;
 const SECOND: i64 = 1_000 * MS;
@@ -111,7 +129,20 @@ pub(crate) static PIPELINE: Section = Section {
         ),
         key("models", Optional, Named(&Keys(&MODEL)), "Models by name. `y` becomes `gold.y`."),
         key("commit", Optional, Keys(&COMMIT), "What bounds a commit; whichever is reached first."),
+        key("certificates", Optional, Keys(&CERTIFICATES), "How `verify` signs the certificates that it writes."),
     ],
+    later: &[],
+};
+
+pub(crate) static CERTIFICATES: Section = Section {
+    id: "certificates",
+    what: "certificates",
+    keys: &[key(
+        "signing_key",
+        Required,
+        Secret { hint: "a private key" },
+        "The private key that `watertight keygen` makes.",
+    )],
     later: &[],
 };
 

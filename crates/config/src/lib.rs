@@ -24,7 +24,7 @@ mod type_text;
 mod units;
 mod yaml;
 
-pub use config::{CommitConfig, Definitions, LogConfig, PipelineConfig, Retention, Source};
+pub use config::{CommitConfig, Definitions, LogConfig, PipelineConfig, Retention, Secret, Source};
 pub use problem::{Problem, Problems};
 pub use reference::reference;
 pub use schema::json_schema;
@@ -36,7 +36,7 @@ use std::path::Path;
 
 /// Looks a variable of the environment up; `None` when it isn't set.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
-/// Reads a text file: the pipeline file and the SQL files it names.
+/// Reads a text file: the pipeline file, and the SQL files and files of secrets that it names.
 pub type Reader<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
 /// Finds what this crate cannot know to be wrong in definitions, which is their SQL.
 pub type SqlCheck<'a> = &'a dyn Fn(&Definitions) -> Vec<Problem>;

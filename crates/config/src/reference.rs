@@ -32,6 +32,9 @@ pub fn reference() -> String {
                 Need::Default(default) => format!("`{default}`"),
             };
             let _ = writeln!(text, "| `{}` | {} | {default} | {} |", key.name, value(&key.shape), key.doc);
+            if let Some(file_name) = key.file_name() {
+                let _ = writeln!(text, "| `{file_name}` | a file | – | Instead of it: the file that holds it. |");
+            }
         }
         text.push('\n');
     }
@@ -50,7 +53,7 @@ fn inner(shape: &'static Shape, path: String) -> Option<(&'static Section, Strin
 
 fn value(shape: &Shape) -> String {
     match shape {
-        Shape::Text { hint } => (*hint).to_owned(),
+        Shape::Text { hint } | Shape::Secret { hint } => (*hint).to_owned(),
         Shape::Name => "a name".into(),
         Shape::Bool => "`true` or `false`".into(),
         Shape::Whole { min, max } => format!("{min} to {max}"),

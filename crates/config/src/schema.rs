@@ -3,7 +3,7 @@
 //! Editors use it for completion and checks while one types. It is a little wider than the reader: a value with a
 //! variable (`${…}`) passes where the reader sees what the variable holds.
 
-use crate::keys::{Need, PIPELINE, Section, Shape};
+use crate::keys::{Key, Need, PIPELINE, Section, Shape};
 use serde_json::{Map, Value, json};
 
 /// The JSON Schema (draft 2020-12), indented, with a final newline.
@@ -35,11 +35,24 @@ fn section(section: &'static Section, definitions: &mut Map<String, Value>) -> V
                 value.insert("default".into(), default.into());
             }
         }
+        if let Some(file_name) = key.file_name() {
+            let description = format!("The path of a file that holds {}.", key.name);
+            properties.insert(file_name, json!({"type": "string", "minLength": 1, "description": description}));
+        }
         properties.insert(key.name.into(), value);
     }
-    let required: Vec<&str> =
-        section.keys.iter().filter(|key| key.need == Need::Required).map(|key| key.name).collect();
+    let required = |key: &&Key| key.need == Need::Required;
+    let either: Vec<Value> = (section.keys.iter().filter(required))
+        .filter_map(|key| Some(json!({"oneOf": [{"required": [key.name]}, {"required": [key.file_name()?]}]})))
+        .collect();
+    let required: Vec<&str> = (section.keys.iter().filter(required))
+        .filter(|key| key.file_name().is_none())
+        .map(|key| key.name)
+        .collect();
     let mut object = json!({"type": "object", "properties": properties, "additionalProperties": false});
+    if !either.is_empty() {
+        object["allOf"] = either.into();
+    }
     if !required.is_empty() {
         object["required"] = required.into();
     }
@@ -49,7 +62,7 @@ fn section(section: &'static Section, definitions: &mut Map<String, Value>) -> V
 
 fn shape(what: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
     match what {
-        Shape::Text { .. } => json!({"type": "string", "minLength": 1}),
+        Shape::Text { .. } | Shape::Secret { .. } => json!({"type": "string", "minLength": 1}),
         Shape::Name => text(r"[A-Za-z][A-Za-z0-9_]{0,127}"),
         Shape::Bool => json!({"anyOf": [{"type": "boolean"}, variable()]}),
         Shape::Whole { min, max } => json!({

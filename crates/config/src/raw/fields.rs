@@ -4,7 +4,7 @@
 //! defaults from the table. A reader that asks for a key the table doesn't have, or leaves one untaken, fails an
 //! assertion in tests: table and reader know the same keys.
 
-use super::Spanned;
+use super::{RawSecret, Spanned};
 use crate::keys::{Key, Need, Section, Shape};
 use crate::problem::{Place, Report};
 use crate::suggest::did_you_mean;
@@ -51,7 +51,7 @@ impl<'n> Fields<'n> {
             }
         }
         for key in section.keys {
-            let there = found.iter().any(|entry| entry.key == key.name);
+            let there = found.iter().any(|entry| section.key(&entry.key).is_some_and(|found| found.name == key.name));
             if key.need == Need::Required && !there && !later {
                 let message = format!("missing key '{}' in {}", key.name, section.what);
                 report.add(cursor.node.at, &cursor.path, message, None);
@@ -164,6 +164,24 @@ impl<'n> Fields<'n> {
             _ => "a name",
         };
         self.take(name)?.text(hint, report)
+    }
+
+    /// A secret, or the file that holds it; both at once are one too many.
+    pub(super) fn secret(&mut self, name: &str, report: &mut Report) -> Option<RawSecret> {
+        let Some(key) = self.shape(name) else { return None };
+        let Shape::Secret { hint } = key.shape else { return None };
+        let file_name = key.file_name().unwrap_or_default();
+        let here = self.take(name);
+        let Some(entry) = self.found.iter().find(|entry| entry.key == file_name) else {
+            return here?.text(hint, report).map(RawSecret::Text);
+        };
+        let path = below(&self.path, &file_name);
+        if let Some(here) = here {
+            let message = format!("'{file_name}' stands beside '{name}' (line {})", here.node.at.line);
+            report.add(entry.at, &path, message, Some("keep one".into()));
+            return None;
+        }
+        Cursor { node: &entry.value, path }.text("the path of a file", report).map(RawSecret::File)
     }
 
     /// A checked name.
@@ -326,8 +344,8 @@ fn unknown(key: &str, section: &Section) -> String {
 }
 
 fn suggestion(key: &str, section: &Section) -> Option<String> {
-    did_you_mean(key, section.keys.iter().map(|key| key.name)).or_else(|| {
-        let known: Vec<&str> = section.keys.iter().map(|key| key.name).collect();
+    let known: Vec<String> = section.names().collect();
+    did_you_mean(key, known.iter().map(String::as_str)).or_else(|| {
         Some(format!("known keys: {}", known.join(", ")))
     })
 }

@@ -23,6 +23,12 @@ pub(crate) struct Spanned<T> {
     pub(crate) path: String,
 }
 
+/// A secret as it is written: itself, or the path of the file that holds it.
+pub(crate) enum RawSecret {
+    Text(Spanned<String>),
+    File(Spanned<String>),
+}
+
 impl<T> Spanned<T> {
     pub(crate) fn problem(&self, report: &mut Report, message: impl Into<String>, suggestion: Option<String>) {
         report.add(self.at, &self.path, message, suggestion);

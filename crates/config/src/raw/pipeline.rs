@@ -1,6 +1,6 @@
 //! The keys at the top of the file, of the log, of models and of commits.
 
-use super::Spanned;
+use super::{RawSecret, Spanned};
 use super::fields::{Cursor, Fields};
 use super::stream::{RawStream, stream};
 use crate::keys;
@@ -18,6 +18,7 @@ pub(crate) struct RawPipeline {
     pub(crate) stream_names: Vec<String>,
     pub(crate) models: Vec<RawModel>,
     pub(crate) commit: Option<RawCommit>,
+    pub(crate) signing_key: Option<RawSecret>,
     pub(crate) places: BTreeMap<String, (u32, u32)>,
 }
 
@@ -58,8 +59,17 @@ pub(crate) fn read(root: &Node, report: &mut Report) -> Option<RawPipeline> {
         Some(cursor) => Fields::open(&cursor, &keys::COMMIT, report).map(|fields| commit(fields, report)),
         None => Some(commit(Fields::absent(&keys::COMMIT), report)),
     };
+    let signing_key = fields.take("certificates").and_then(|cursor| signing_key(&cursor, report));
     fields.close();
-    Some(RawPipeline { name, log, lake, state, streams, stream_names, models, commit, places: root.places() })
+    let places = root.places();
+    Some(RawPipeline { name, log, lake, state, streams, stream_names, models, commit, signing_key, places })
+}
+
+fn signing_key(cursor: &Cursor<'_>, report: &mut Report) -> Option<RawSecret> {
+    let mut fields = Fields::open(cursor, &keys::CERTIFICATES, report)?;
+    let key = fields.secret("signing_key", report);
+    fields.close();
+    key
 }
 
 fn log(cursor: &Cursor<'_>, report: &mut Report) -> Option<RawLog> {

@@ -2,7 +2,7 @@
 
 use super::{fixtures, load};
 use std::path::{Path, PathBuf};
-use watertight_config::{CommitConfig, LogConfig, PipelineConfig, Retention};
+use watertight_config::{CommitConfig, LogConfig, PipelineConfig, Retention, Secret};
 use watertight_core::schema::{
     Check, Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, PayloadLimits, StreamDef, TimestampForm,
 };
@@ -59,6 +59,7 @@ fn every_key_has_its_effect() {
     let retention = Retention { age_us: Some(7 * 86_400_000_000), bytes: Some(10 << 30) };
     assert_eq!(config.log, LogConfig::Local { path: "data/log".into(), segment_bytes: 1 << 20, retention });
     assert_eq!(config.state, Path::new("data/state"));
+    assert_eq!(config.signing_key.as_ref().map(Secret::expose), Some("hunter2-hunter2"));
     assert_eq!(config.commit, CommitConfig { interval_us: 250_000, max_rows: 1_000, max_bytes: 1 << 20 });
     let list = |item| List(Box::new(item));
     let want = StreamDef {
@@ -99,6 +100,19 @@ fn every_key_has_its_effect() {
     };
     assert_eq!(config.streams, [want]);
     assert!(config.models[0].sql.starts_with("SELECT window_start"), "SQL in place");
+}
+
+#[test]
+fn a_secret_of_a_file_is_its_content_to_the_letter_and_is_never_printed() {
+    let config = good("secret_in_a_file.yaml");
+    assert_eq!(config.signing_key.as_ref().map(Secret::expose), Some("k${SECRET}: {x}"));
+    let printed = format!("{config:?} {config:#?}");
+    assert!(printed.contains('…') && !printed.contains("{x}"), "{printed}");
+    let windows = watertight_config::load(Path::new("p.yaml"), &|_| None, &|path| {
+        let yaml = std::fs::read_to_string(fixtures("good").join("secret_in_a_file.yaml"));
+        if path.ends_with("signing.key") { Ok("one\r\n\r\n".into()) } else { yaml }
+    });
+    assert_eq!(windows.expect("good").signing_key.as_ref().map(Secret::expose), Some("one\r\n"), "one newline goes");
 }
 
 #[test]

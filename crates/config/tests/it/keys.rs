@@ -38,6 +38,9 @@ fn the_reader_takes_every_key_of_the_schema_and_no_other() {
     let text = std::fs::read_to_string(folder.join("every_key.yaml")).expect("fixture");
     let names: BTreeSet<String> = keys_of_the_schema().into_iter().map(|(_, key)| key).collect();
     for name in &names {
+        // A secret stands in the file once: by itself, or by the file that holds it.
+        let twin = name.strip_suffix("_file").filter(|base| names.contains(*base));
+        let text = twin.map_or_else(|| text.clone(), |base| text.replace(&format!("{base}:"), &format!("{name}:")));
         let mut found = 0;
         for at in text.match_indices(&format!("{name}:")).map(|(at, _)| at) {
             if text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_') {

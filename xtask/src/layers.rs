@@ -25,6 +25,7 @@ struct Layer {
 
 const CORE: &str = "watertight-core";
 const ADAPTERS: &str = "watertight-adapters";
+const VERIFY: &str = "watertight-verify";
 
 /// Every crate of the workspace, lowest first.
 const LAYERS: &[Layer] = &[
@@ -42,6 +43,8 @@ const LAYERS: &[Layer] = &[
     Layer { package: "watertight-query", may_use: &[CORE], tests_may_use: &[] },
     // The oracle of the tests: it may share names and records with the pipeline, never its logic.
     Layer { package: "watertight-produce", may_use: &[CORE], tests_may_use: &[ADAPTERS] },
+    // The checker shares nothing with what it checks, tests included: a bug in one cannot hide in the other.
+    Layer { package: VERIFY, may_use: &[], tests_may_use: &[] },
     Layer {
         package: "watertight",
         may_use: &[
@@ -53,13 +56,16 @@ const LAYERS: &[Layer] = &[
             "watertight-pipeline",
             "watertight-query",
             "watertight-produce",
+            VERIFY,
         ],
         tests_may_use: &[],
     },
     // The crash tests run the whole program with faults planted at its durable steps.
-    Layer { package: "watertight-chaos", may_use: &[CORE, "watertight"], tests_may_use: &[] },
+    Layer { package: "watertight-chaos", may_use: &[CORE, "watertight"], tests_may_use: &["watertight-mutants"] },
     // The benchmark measures the built program from outside; for its lower bound it reads the log itself.
     Layer { package: "watertight-bench", may_use: &[CORE, ADAPTERS], tests_may_use: &[] },
+    // Plants faults for `verify` to find: it must share nothing with it, nor with the pipeline.
+    Layer { package: "watertight-mutants", may_use: &[], tests_may_use: &[] },
     Layer { package: "xtask", may_use: &[], tests_may_use: &[] },
 ];
 
@@ -86,6 +92,7 @@ const fn any_way(package: &'static str, outside: &'static str, reason: &'static 
 }
 
 const PURE: &str = "the core is pure: it decides from facts and does no input or output (docs/adr/0004)";
+const CHECKER: &str = "the checker reads Delta's log by itself: it must not believe the library that wrote it";
 const ORACLE: &str = "the oracle computes what must come out without the pipeline's machinery (docs/adr/0001)";
 
 const PROHIBITIONS: &[Prohibition] = &[
@@ -103,6 +110,8 @@ const PROHIBITIONS: &[Prohibition] = &[
         reach: Reach::Named,
         reason: "JSON goes straight into Arrow builders; a tree of values on the hot path costs several times as much",
     },
+    any_way(VERIFY, "buoyant_kernel", CHECKER),
+    any_way(VERIFY, "buoyant_kernel_engine", CHECKER),
     any_way("watertight-produce", "arrow-json", ORACLE),
     any_way("watertight-produce", "datafusion", ORACLE),
     any_way("watertight-produce", "parquet", ORACLE),

@@ -1,4 +1,5 @@
-//! `cargo xtask soak --minutes N`: kills and power cuts of the real binary for as long as asked.
+//! `cargo xtask soak --minutes N`: kills and power cuts of the real binary, and faults planted in its lakes, for as long
+//! as asked.
 //!
 //! Contract: the tests named in [`SOAKS`] read `WATERTIGHT_SOAK_MINUTES`; unset, they run the short form that `verify`
 //! runs. They go on one after another, each for its share of the time. A soak in which no test ran is a failure.
@@ -10,13 +11,14 @@ use anyhow::{Context, Result, bail};
 use crate::tests_step::Totals;
 use crate::workspace::{Workspace, teed};
 
-/// The variable that makes the kill tests run for a time instead of for a number of kills.
+/// The variable that makes these tests run for a time instead of for a number of kills or faults.
 const MINUTES: &str = "WATERTIGHT_SOAK_MINUTES";
 /// The tests that know how to go on for a time: package and name.
-const SOAKS: [(&str, &str); 3] = [
+const SOAKS: [(&str, &str); 4] = [
     ("watertight", "kills::every_event_is_there_once_however_often_the_pipeline_and_the_producer_are_killed"),
     ("watertight-chaos", "crash_points::random_kills_of_pipeline_and_producer_leave_the_tables_exact"),
     ("watertight-chaos", "power_cuts::random_power_cuts_leave_the_tables_exact"),
+    ("watertight-chaos", "mutants::each_planted_fault_is_found_with_its_code_and_place"),
 ];
 /// A week: what is longer is a typing error.
 const MINUTES_MAX: u32 = 7 * 24 * 60;
@@ -35,7 +37,7 @@ pub(crate) fn minutes(arguments: &[String]) -> Result<u32> {
 
 pub(crate) fn run(workspace: &Workspace, minutes: u32) -> Result<ExitCode> {
     let share = minutes.div_ceil(SOAKS.len() as u32);
-    println!("soak: kills and power cuts of the real binary, {} tests of {share} min each", SOAKS.len());
+    println!("soak: kills, power cuts and planted faults, {} tests of {share} min each", SOAKS.len());
     let mut totals = Totals::default();
     for (package, test) in SOAKS {
         // The whole workspace is built, as the tests build it: another choice of packages would build DataFusion anew.

@@ -86,7 +86,7 @@ impl Section {
 impl Key {
     /// A secret's other name, behind which stands the path of a file.
     pub(crate) fn file_name(&self) -> Option<String> {
-        matches!(self.shape, Shape::Secret { .. }).then(|| format!("{}{FILE_ENDING}", self.name))
+        matches!(self.shape, Secret { .. }).then(|| format!("{}{FILE_ENDING}", self.name))
     }
 }
 
@@ -341,7 +341,7 @@ pub(crate) static COMMIT: Section = Section {
     what: "what bounds a commit",
     keys: &[
         key("interval", Default("1 s"), Duration { min: MS, max: HOUR }, "Time between commits."),
-        key("max_rows", Default("500_000"), Whole { min: 1, max: 100_000_000 }, "Records in one commit."),
+        key("max_rows", Default("100_000"), Whole { min: 1, max: 100_000_000 }, "Records in one commit."),
         key("max_bytes", Default("128 MiB"), Size { min: 64 * KIB, max: 4 * GIB }, "Payload bytes in one commit."),
     ],
     later: &[],

@@ -45,10 +45,8 @@ fn section(section: &'static Section, definitions: &mut Map<String, Value>) -> V
     let either: Vec<Value> = (section.keys.iter().filter(required))
         .filter_map(|key| Some(json!({"oneOf": [{"required": [key.name]}, {"required": [key.file_name()?]}]})))
         .collect();
-    let required: Vec<&str> = (section.keys.iter().filter(required))
-        .filter(|key| key.file_name().is_none())
-        .map(|key| key.name)
-        .collect();
+    let required: Vec<&str> =
+        (section.keys.iter().filter(required)).filter(|key| key.file_name().is_none()).map(|key| key.name).collect();
     let mut object = json!({"type": "object", "properties": properties, "additionalProperties": false});
     if !either.is_empty() {
         object["allOf"] = either.into();

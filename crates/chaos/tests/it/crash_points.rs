@@ -19,7 +19,7 @@ const ELSEWHERE: [(&str, &str); 9] = [
     (steps::LOG_RECOVER_NAMES, "the same"),
     (steps::LOG_RECOVER_CUT, "the same"),
     (steps::LOG_RECOVER_REMOVE, "the same"),
-    (steps::LOG_RETIRE_REMOVE, "retention comes every ten seconds: tests of the log in crates/adapters"),
+    (steps::LOG_RETIRE_REMOVE, "only where a pipeline declares retention: retention.rs"),
     (steps::LOG_RETIRE_NAMES, "the same"),
 ];
 
@@ -29,7 +29,7 @@ const LEFT_BEHIND: [(&str, &[&str]); 2] = [
     ("kill:before:log.append.write:1", &[steps::LOG_RECOVER_REMOVE, steps::LOG_RECOVER_NAMES]),
 ];
 
-fn died(status: std::process::ExitStatus) -> bool {
+pub(crate) fn died(status: std::process::ExitStatus) -> bool {
     status.signal() == Some(SIGKILL)
 }
 

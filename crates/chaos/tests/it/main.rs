@@ -2,8 +2,11 @@
 //! the truth.
 
 mod crash_points;
+mod mutants;
 mod power_cuts;
+mod producer;
 mod refusals;
+mod retention;
 mod state_damage;
 mod story;
 mod sync_order;

@@ -71,7 +71,7 @@ impl Drop for Disk {
 
 /// Which parts share a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layout {
+pub(crate) enum Layout {
     /// Log, lake and ledger on one: as on a laptop.
     One,
     /// Each on its own: no fsync of one part helps another.
@@ -81,14 +81,14 @@ enum Layout {
 }
 
 /// A story on disks that can lose their power.
-struct Site {
+pub(crate) struct Site {
     disks: Vec<Disk>,
-    place: Place,
+    pub(crate) place: Place,
     _scratch: TempDir,
 }
 
 impl Site {
-    fn new(layout: Layout, size: Size, seed: u64) -> Self {
+    pub(crate) fn new(layout: Layout, size: Size, seed: u64) -> Self {
         let scratch = tempfile::tempdir().expect("a scratch folder");
         let (here, aside) = (scratch.path().join("here"), scratch.path().join("aside"));
         let image = |name: &str| scratch.path().join(name);
@@ -108,9 +108,15 @@ impl Site {
 
     /// Starts `act`, cuts the power once it stands still at its planted step; false where it ended before.
     fn cut_at(&self, act: Act, planted: &str) -> bool {
-        let mut child = self.place.start(act, planted);
+        self.cut_once_stopped(self.place.start(act, planted), || ())
+    }
+
+    /// Cuts the power once the program stands still, behind a last `look` at what it has done; false where it ended
+    /// before.
+    pub(crate) fn cut_once_stopped(&self, mut child: Child, look: impl FnOnce()) -> bool {
         let stopped = wait_until_stopped(&mut child);
         if stopped {
+            look();
             self.cut();
             child.kill().expect("a child can be killed");
         }
@@ -146,7 +152,7 @@ fn wait_until_stopped(child: &mut Child) -> bool {
     }
 }
 
-fn can_cut() -> bool {
+pub(crate) fn can_cut() -> bool {
     if rustix::process::getuid().is_root() && Path::new("/dev/loop-control").exists() {
         return true;
     }

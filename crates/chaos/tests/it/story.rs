@@ -73,6 +73,8 @@ pub(crate) enum Act {
     CatchUp,
     /// All of it, and the input declared ended.
     Run,
+    /// Whatever comes within three seconds: long enough for what is done beside the pipeline, which begins after one.
+    Stay,
 }
 
 impl Place {
@@ -94,6 +96,7 @@ impl Place {
         let words = match act {
             Act::CatchUp => format!("run -f {file} --until-caught-up"),
             Act::Run => format!("run -f {file} --until-caught-up --close-windows"),
+            Act::Stay => format!("run -f {file} --for 3s"),
             Act::Produce => format!(
                 "produce -f {file} --stream stock_ticks --generate stocks --count {} --seed {} --duplicates 5% --late 3% \
                  --malformed 1% --start-time 2026-03-01T12:00:00Z --ledger {} --truth {}",
@@ -108,7 +111,12 @@ impl Place {
 
     /// Starts the program with `planted` faults.
     pub(crate) fn start(&self, act: Act, planted: &str) -> Child {
-        self.spawn(Command::new(env!("CARGO_BIN_EXE_watertight-planted")).args(self.arguments(act)), planted)
+        self.start_with(&self.arguments(act), planted)
+    }
+
+    /// Starts the program with these `arguments` and `planted` faults.
+    pub(crate) fn start_with(&self, arguments: &[String], planted: &str) -> Child {
+        self.spawn(Command::new(env!("CARGO_BIN_EXE_watertight-planted")).args(arguments), planted)
     }
 
     /// Starts the program without faults through another one, which sets limits.
@@ -133,7 +141,11 @@ impl Place {
 
     /// Runs the program to its end, whatever that is.
     pub(crate) fn once(&self, act: Act, planted: &str) -> ExitStatus {
-        let mut child = self.start(act, planted);
+        self.ended(self.start(act, planted), &format!("{act:?} with '{planted}'"))
+    }
+
+    /// Waits for the end of a program that was started here.
+    pub(crate) fn ended(&self, mut child: Child, what: &str) -> ExitStatus {
         let began = Instant::now();
         loop {
             if let Some(status) = child.try_wait().expect("looked at") {
@@ -142,7 +154,7 @@ impl Place {
             if began.elapsed() > PATIENCE {
                 child.kill().expect("a child can be killed");
                 child.wait().expect("reaped");
-                panic!("{act:?} with '{planted}' did not end within {PATIENCE:?}: {}", self.said());
+                panic!("{what} did not end within {PATIENCE:?}: {}", self.said());
             }
             std::thread::sleep(Duration::from_millis(2));
         }

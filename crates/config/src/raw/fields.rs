@@ -168,7 +168,7 @@ impl<'n> Fields<'n> {
 
     /// A secret, or the file that holds it; both at once are one too many.
     pub(super) fn secret(&mut self, name: &str, report: &mut Report) -> Option<RawSecret> {
-        let Some(key) = self.shape(name) else { return None };
+        let key = self.shape(name)?;
         let Shape::Secret { hint } = key.shape else { return None };
         let file_name = key.file_name().unwrap_or_default();
         let here = self.take(name);
@@ -345,7 +345,5 @@ fn unknown(key: &str, section: &Section) -> String {
 
 fn suggestion(key: &str, section: &Section) -> Option<String> {
     let known: Vec<String> = section.names().collect();
-    did_you_mean(key, known.iter().map(String::as_str)).or_else(|| {
-        Some(format!("known keys: {}", known.join(", ")))
-    })
+    did_you_mean(key, known.iter().map(String::as_str)).or_else(|| Some(format!("known keys: {}", known.join(", "))))
 }

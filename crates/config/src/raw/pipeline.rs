@@ -1,8 +1,8 @@
 //! The keys at the top of the file, of the log, of models and of commits.
 
-use super::{RawSecret, Spanned};
 use super::fields::{Cursor, Fields};
 use super::stream::{RawStream, stream};
+use super::{RawSecret, Spanned};
 use crate::keys;
 use crate::problem::Report;
 use crate::yaml::Node;

@@ -8,11 +8,12 @@ use arrow::datatypes::{Date32Type, Int32Type, Int64Type, TimestampMicrosecondTyp
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use watertight_core::books::{Books, TimeDecision};
+use watertight_core::port::Lake;
 use watertight_pipeline::runtime::{CommitBounds, Parts, Setup};
 
 /// Of each bronze row, by partition and offset: when it was ingested, and its day.
-fn ingestion(scene: &Scene) -> Vec<((i32, i64), i64, i32)> {
-    let bronze = look(&scene.lake, "bronze.notes").expect("the table is there");
+pub(crate) fn ingestion(lake: &dyn Lake) -> Vec<((i32, i64), i64, i32)> {
+    let bronze = look(lake, "bronze.notes").expect("the table is there");
     let mut rows = Vec::new();
     for file in bronze.live_files().expect("no fault is left") {
         let columns = ["_kafka_partition", "_kafka_offset", "_ingested_at", "_event_date"];
@@ -30,7 +31,7 @@ fn ingestion(scene: &Scene) -> Vec<((i32, i64), i64, i32)> {
     rows
 }
 
-fn assert_never_decreasing(rows: &[((i32, i64), i64, i32)]) {
+pub(crate) fn assert_never_decreasing(rows: &[((i32, i64), i64, i32)]) {
     for pair in rows.windows(2).filter(|pair| pair[0].0.0 == pair[1].0.0) {
         assert!(pair[0].1 <= pair[1].1, "_ingested_at goes back: {pair:?}");
         assert!(pair[0].2 <= pair[1].2, "_event_date goes back: {pair:?}");
@@ -55,7 +56,7 @@ fn the_time_of_ingestion_stays_where_it_was_while_the_clock_is_behind_it() {
     scene.append(TOPIC, &part_two());
     scene.clock.set(NOW_US - DAY_US - HOUR_US);
     assert_eq!(words(&live(&scene.setup(), &scene.parts())), Vec::<String>::new());
-    let rows = ingestion(&scene);
+    let rows = ingestion(&scene.lake);
     assert_eq!(rows.len(), part_one().len() + part_two().len());
     assert_never_decreasing(&rows);
     assert!(rows.iter().all(|(_, time, _)| *time == NOW_US), "{rows:?}");
@@ -84,7 +85,7 @@ fn a_clock_that_jumps_back_and_ahead_between_commits_changes_no_row_but_its_time
     let lived = live(&small(jumping), &Parts { log: Arc::new(log), ..jumping.parts() });
     assert_eq!(words(&lived), Vec::<String>::new());
     assert!(epochs.load(Ordering::SeqCst) > jumps.len(), "the clock stood everywhere it should");
-    let rows = ingestion(jumping);
+    let rows = ingestion(&jumping.lake);
     assert_never_decreasing(&rows);
     let mut times: Vec<i64> = rows.iter().map(|(_, time, _)| *time).collect();
     times.sort_unstable();

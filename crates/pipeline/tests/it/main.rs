@@ -2,12 +2,15 @@
 //! panic leaves in the tables.
 //!
 //! `scene` has the pipeline, its events and its outside; `bent` the ports that misbehave; `rows` reads the tables and
-//! tells what differs; `lives` a process that is started three times. The other modules are tests.
+//! tells what differs; `lives` a process that is started three times. The other modules are tests; `clocks_on_disk` is
+//! the only one over the log and the lake in folders.
 
 mod bent;
 mod books;
 mod clocks;
+mod clocks_on_disk;
 mod definitions_change;
+mod duplicates;
 mod fences;
 mod lake_faults;
 mod lives;
@@ -16,3 +19,4 @@ mod models;
 mod panics;
 mod rows;
 mod scene;
+mod topics;

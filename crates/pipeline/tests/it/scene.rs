@@ -71,6 +71,11 @@ pub(crate) fn note(partition: i32, id: &str, second: i64, n: i64) -> Event {
     Event { partition, value: Some(format!(r#"{{"id":"{id}","at":{at_ms},"n":{n}}}"#)), logged_s: second + 1 }
 }
 
+/// The same record, logged at another second.
+pub(crate) fn logged_at(second: i64, event: Event) -> Event {
+    Event { logged_s: second, ..event }
+}
+
 /// A note that claims to be an hour ahead of the log.
 fn future(partition: i32, id: &str, second: i64) -> Event {
     Event { logged_s: second, ..note(partition, id, second + 3_600, 1) }
@@ -155,6 +160,19 @@ fn per_minute() -> ModelDef {
     }
 }
 
+/// Appends the events to any log.
+pub(crate) fn append_to(log: &dyn EventLog, topic: &str, events: &[Event]) {
+    for event in events {
+        let record = NewRecord {
+            key: Some(b"k"),
+            value: event.value.as_deref().map(str::as_bytes),
+            headers: &[("source", Some(b"test"))],
+            timestamp_ms: START_US / 1_000 + event.logged_s * 1_000,
+        };
+        log.append(topic, event.partition, &[record]).expect("appended");
+    }
+}
+
 /// The outside of one pipeline. The topic `notes` is there, with one partition.
 pub(crate) struct Scene {
     pub(crate) log: MemoryLog,
@@ -188,15 +206,7 @@ impl Scene {
     }
 
     pub(crate) fn append(&self, topic: &str, events: &[Event]) {
-        for event in events {
-            let record = NewRecord {
-                key: Some(b"k"),
-                value: event.value.as_deref().map(str::as_bytes),
-                headers: &[("source", Some(b"test"))],
-                timestamp_ms: START_US / 1_000 + event.logged_s * 1_000,
-            };
-            self.log.append(topic, event.partition, &[record]).expect("appended");
-        }
+        append_to(&self.log, topic, events);
     }
 
     /// Where states are kept.

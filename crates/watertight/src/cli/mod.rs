@@ -3,6 +3,7 @@
 mod compare;
 mod demo;
 mod init;
+mod keygen;
 mod logging;
 mod output;
 mod pipeline_file;
@@ -13,6 +14,7 @@ mod schema;
 mod sql;
 mod status;
 mod validate;
+mod verify;
 
 pub(crate) use pipeline_file::load as load_pipeline_file;
 
@@ -25,7 +27,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0   fine
   1   failed, or a comparison found a difference
-  2   the command line is wrong
+  2   the command line is wrong; verify: not able to check
   78  the pipeline file is wrong
 
 Environment:
@@ -64,6 +66,10 @@ enum Command {
     Sql(sql::Args),
     /// Compare the tables with what `produce --truth` says must be in them.
     Compare(compare::Args),
+    /// Find any lost, doubled or altered record in the tables, and name it to the offset.
+    Verify(Box<verify::Args>),
+    /// Make a pair of keys to sign certificates of `verify` with.
+    Keygen(keygen::Args),
 }
 
 /// What the exit code says.
@@ -75,6 +81,8 @@ pub(crate) enum Exit {
     Failed,
     /// 2: the command line is wrong.
     Usage,
+    /// 2 of `verify`: what was to be checked could not be; neither fine nor a finding.
+    NotChecked,
     /// 78: the pipeline file is wrong (`EX_CONFIG` of sysexits).
     Config,
 }
@@ -84,7 +92,7 @@ impl Exit {
         ExitCode::from(match self {
             Self::Fine => 0,
             Self::Failed => 1,
-            Self::Usage => 2,
+            Self::Usage | Self::NotChecked => 2,
             Self::Config => 78,
         })
     }
@@ -121,6 +129,8 @@ fn execute(command: Command, steps: &Steps) -> anyhow::Result<Exit> {
         Command::Status(args) => status::execute(&args),
         Command::Sql(args) => sql::execute(&args),
         Command::Compare(args) => compare::execute(&args),
+        Command::Verify(args) => verify::execute(&args),
+        Command::Keygen(args) => keygen::execute(&args),
     }
 }
 

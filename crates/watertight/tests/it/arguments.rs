@@ -20,6 +20,13 @@ fn a_wrong_command_line_ends_with_2_and_help_with_0() {
         &["run", "-f", "x.yaml", "--for", "30"],
         &["sql", "-f", "x.yaml", "--format", "xml"],
         &["status"],
+        &["verify"],
+        &["verify", "-f", "x.yaml", "--lake", "y"],
+        &["verify", "--lake", "y", "--key", "k"],
+        &["verify", "--lake", "y", "--public-key", "k"],
+        &["verify", "--lake", "y", "--certificate", "c", "--quick"],
+        &["verify", "--lake", "y", "--memory", "1 KiB"],
+        &["keygen"],
     ] {
         let answer = watertight(dir.path(), wrong);
         assert_eq!(answer.code, Some(2), "{wrong:?}: {}", answer.err);
@@ -38,6 +45,19 @@ fn the_exit_codes_are_in_the_help() {
     for line in ["0   fine", "1   failed", "2   the command line is wrong", "78  the pipeline file is wrong"] {
         assert!(help.contains(line), "{help}");
     }
+}
+
+#[test]
+fn what_cannot_be_checked_is_neither_fine_nor_a_finding() {
+    let dir = scratch();
+    std::fs::write(dir.path().join("no.json"), "{}").expect("written");
+    for args in [&["verify", "--lake", "nowhere"][..], &["verify", "--lake", ".", "--against", "no.json"]] {
+        let answer = watertight(dir.path(), args);
+        assert_eq!(answer.code, Some(2), "{args:?}: {}", answer.err);
+        assert!(answer.out.is_empty() && answer.err.contains("not able to check"), "{args:?}: {}", answer.err);
+    }
+    let answer = watertight(dir.path(), &["verify", "-f", "nowhere.yaml"]);
+    assert_eq!(answer.code, Some(78), "{}", answer.err);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod kills;
 mod producing;
 mod schema;
 mod status;
+mod topics;
 mod validate;
 mod whole_path;
 

@@ -1,0 +1,157 @@
+//! A topic that is made anew, while the pipeline stands still or runs, and one that gets more partitions meanwhile.
+
+use super::rows::{self, books_not_copied_once, differences, look};
+use super::scene::{Event, PATIENCE, Scene, TOPIC, live, note, part_one, part_two, unheard, words};
+use std::time::{Duration, Instant};
+use watertight_core::port::EventLog;
+use watertight_pipeline::runtime::{Condition, Health, Part, RunUntil, Setup, Stop, run};
+
+/// Of each table, all that does not say which life of the topic a record is of, and where it lies there.
+const CONTENT: [(&str, &[&str]); 4] = [
+    ("bronze.notes", &["_kafka_partition", "_kafka_timestamp", "_key", "_headers", "_raw_value", "_ingested_at"]),
+    ("bronze.notes_dlq", &["_kafka_partition", "_raw_value", "_quality_flags"]),
+    (
+        "silver.notes",
+        &["id", "at", "n", "_event_time", "_is_late_arriving", "_quality_flags", "_kafka_partition", "_schema_version"],
+    ),
+    ("gold.per_minute", &[]),
+];
+
+/// The rows of each table, without what [`CONTENT`] leaves out.
+fn content(scene: &Scene) -> rows::Tables {
+    CONTENT.iter().map(|(table, columns)| ((*table).to_owned(), rows::rows(&scene.lake, table, columns))).collect()
+}
+
+/// What is in the tables where the topic stayed what it was.
+fn content_of_one_life() -> rows::Tables {
+    let scene = Scene::with_all_events();
+    assert_eq!(words(&live(&scene.setup(), &scene.parts())), Vec::<String>::new());
+    content(&scene)
+}
+
+fn make_anew(scene: &Scene) {
+    assert!(scene.log.remove_topic(TOPIC));
+    scene.log.create_topic(TOPIC, 2).expect("a topic");
+}
+
+fn bronze_rows(scene: &Scene) -> usize {
+    look(&scene.lake, "bronze.notes").map_or(0, |_| rows::rows(&scene.lake, "bronze.notes", &["_kafka_offset"]).len())
+}
+
+/// Where the records of the topic's second life lie: from 0 on, without a hole, in both partitions.
+fn assert_read_from_0(scene: &Scene) {
+    let at = ["_kafka_partition", "_kafka_offset", "_log_incarnation"];
+    let found = rows::rows(&scene.lake, "bronze.notes", &at);
+    let second: Vec<&String> = found.iter().filter(|row| row.contains("log-000001")).collect();
+    assert_eq!((second.len(), found.len()), (part_two().len(), part_one().len() + part_two().len()));
+    for partition in 0..2 {
+        for offset in 0..part_two().len() / 2 {
+            let wanted = format!("_kafka_partition={partition}, _kafka_offset={offset}, ");
+            assert_eq!(second.iter().filter(|row| row.contains(&wanted)).count(), 1, "{wanted}{second:?}");
+        }
+    }
+}
+
+/// Asks for the stop when dropped, also where a test fails while the pipeline runs.
+struct StopAtEnd<'a>(&'a Stop);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.request();
+    }
+}
+
+/// One life that goes on until `work` is done, or ends by itself; what failed in it.
+fn while_running(scene: &Scene, work: impl FnOnce(&Health)) -> Vec<String> {
+    let until = RunUntil { elapsed: Some(PATIENCE), ..RunUntil::default() };
+    let (setup, parts) = (Setup { until, ..scene.setup() }, scene.parts());
+    let (health, stop) = (unheard(), Stop::default());
+    std::thread::scope(|scope| {
+        let life = scope.spawn(|| run(&setup, &parts, &health, &stop));
+        let ends = StopAtEnd(&stop);
+        work(&health);
+        drop(ends);
+        let outcome = life.join().expect("it does not panic");
+        words(&outcome.map_err(|error| error.chain()))
+    })
+}
+
+fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < PATIENCE / 2, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_topic_made_anew_between_two_lives_is_read_from_0_and_no_row_is_lost_or_doubled() {
+    let scene = Scene::new();
+    scene.append(TOPIC, &part_one());
+    assert_eq!(words(&live(&scene.setup_left_open(), &scene.parts())), Vec::<String>::new());
+    make_anew(&scene);
+    scene.append(TOPIC, &part_two());
+    for life in ["the second", "the third, which finds nothing new"] {
+        assert_eq!(words(&live(&scene.setup(), &scene.parts())), Vec::<String>::new(), "{life}");
+        assert_eq!(differences(&content(&scene), &content_of_one_life()), Vec::<String>::new(), "{life}");
+        assert_read_from_0(&scene);
+    }
+    assert_eq!(books_not_copied_once(&scene), Vec::<String>::new());
+}
+
+#[test]
+fn a_topic_made_anew_under_a_running_pipeline_stops_its_stream_and_the_next_life_reads_it_from_0() {
+    let scene = Scene::new();
+    scene.append(TOPIC, &part_one());
+    let said = while_running(&scene, |health| {
+        wait_until("part one is read", || bronze_rows(&scene) == part_one().len());
+        make_anew(&scene);
+        scene.append(TOPIC, &part_two());
+        let stream = Part::Stream(TOPIC.to_owned());
+        let stopped = || matches!(health.all().get(&stream), Some(Condition::Failed { .. }));
+        wait_until("the stream notices", stopped);
+    });
+    // Noticed by the reader, or by the question for new partitions.
+    let named = said.len() == 1 && said[0].starts_with("stream notes: ") && said[0].contains(" anew");
+    assert!(named, "{said:?}");
+    assert_eq!(bronze_rows(&scene), part_one().len(), "nothing of the second life was taken for the first");
+    assert_eq!(words(&live(&scene.setup(), &scene.parts())), Vec::<String>::new());
+    assert_eq!(differences(&content(&scene), &content_of_one_life()), Vec::<String>::new());
+    assert_read_from_0(&scene);
+    assert_eq!(books_not_copied_once(&scene), Vec::<String>::new());
+}
+
+/// In two partitions that come later: an event of its own time each, and duplicates of what other partitions brought.
+fn of_added_partitions() -> Vec<Event> {
+    vec![
+        note(2, "v", 86_100, 1),
+        note(3, "w", 86_110, 2),
+        note(2, "x", 86_120, 3),
+        note(3, "b", 86_130, 2),
+        note(2, "y", 86_140, 500),
+        note(3, "z", 86_200, 4),
+    ]
+}
+
+#[test]
+fn partitions_added_under_a_running_pipeline_are_found_and_read_from_0_and_the_tables_end_exact() {
+    let there_at_once = Scene::with_all_events();
+    there_at_once.log.create_topic(TOPIC, 4).expect("two more partitions");
+    there_at_once.append(TOPIC, &of_added_partitions());
+    assert_eq!(words(&live(&there_at_once.setup(), &there_at_once.parts())), Vec::<String>::new());
+    let before = part_one().len() + part_two().len();
+
+    let scene = Scene::with_all_events();
+    let said = while_running(&scene, |_| {
+        wait_until("both partitions are read", || bronze_rows(&scene) == before);
+        scene.log.create_topic(TOPIC, 4).expect("two more partitions");
+        scene.append(TOPIC, &of_added_partitions());
+        let all = before + of_added_partitions().len();
+        wait_until("the added partitions are read by the same life", || bronze_rows(&scene) == all);
+    });
+    assert_eq!(said, Vec::<String>::new());
+    assert_eq!(words(&live(&scene.setup(), &scene.parts())), Vec::<String>::new());
+    let expected = rows::all(&there_at_once.lake);
+    assert_eq!(differences(&rows::all(&scene.lake), &expected), Vec::<String>::new());
+    assert_eq!(books_not_copied_once(&scene), Vec::<String>::new());
+}

@@ -1,0 +1,267 @@
+//! The copies of the books in `ops.commits`, which outlive the Delta logs they were copied from.
+//!
+//! A commit has a row for each entry of its books, or one row if it has none; each row holds the books whole, as JSON,
+//! and what is asked for most in columns beside it. That the columns say what the JSON says, that no row is missing or
+//! doubled, and that the copies reach without a hole up to the version that the copier's own position names, is checked
+//! here; that they say what the tables' own entries say is checked in [`crate::compare`].
+
+use super::{Books, Counts, Entry};
+use crate::finding::{Code, Findings, Place};
+use crate::lake::{LiveFile, Table};
+use crate::request::Request;
+use crate::rows::DataFile;
+use crate::rows::facts::{enter, place_of};
+use arrow::array::{Array, AsArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{Int32Type, Int64Type};
+use std::collections::{BTreeMap, BTreeSet};
+use xxhash_rust::xxh3::xxh3_128;
+
+#[cfg(test)]
+mod tests;
+
+/// A commit as `ops.commits` has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CopiedBooks {
+    /// The kind; `foreign` for a commit of another program.
+    pub kind: String,
+    /// The books, if it was ours and they can be understood.
+    pub books: Option<Books>,
+    /// Checksum of the JSON text: all rows of a commit have the same.
+    text: u128,
+    /// Rows met, by partition of their entry; `None` for the row of a commit without entries.
+    rows: BTreeMap<Option<i32>, u64>,
+}
+
+/// The copies, by table (`schema.name`) and version.
+pub type Copies = BTreeMap<(String, u64), CopiedBooks>;
+
+/// Name of the table.
+const NAME: &str = "ops.commits";
+
+/// Reads the copies of the tables in scope from the live rows of `ops.commits`.
+pub fn read(ops_commits: &Table, request: &Request, findings: &Findings) -> Copies {
+    let mut copies = Copies::new();
+    let mut whole = true;
+    for file in ops_commits.live.values() {
+        whole &= read_file(ops_commits, file, request, &mut copies, findings);
+    }
+    for ((table, version), copied) in &copies {
+        check_rows(table, *version, copied, findings);
+    }
+    if whole {
+        check_reach(ops_commits, request, &copies, findings);
+    }
+    copies
+}
+
+fn read_file(
+    ops_commits: &Table,
+    file: &LiveFile,
+    request: &Request,
+    copies: &mut Copies,
+    findings: &Findings,
+) -> bool {
+    let batches = match DataFile::open(ops_commits, file) {
+        Ok(data) => data.batches(&[]),
+        Err(problem) => {
+            enter(problem, ops_commits, file, findings);
+            return false;
+        }
+    };
+    for batch in batches {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(problem) => {
+                enter(problem, ops_commits, file, findings);
+                return false;
+            }
+        };
+        let Some(rows) = Rows::of(&batch) else {
+            let what = "the columns are not those of the copies of the books";
+            findings.add(Code::FileSchema, place_of(ops_commits, file), what);
+            return false;
+        };
+        for row in 0..batch.num_rows() {
+            if request.scope.has_table(rows.table.value(row)) {
+                let place = place_of(ops_commits, file);
+                take(&rows, row, copies, &place, findings);
+            }
+        }
+    }
+    true
+}
+
+/// The columns of a batch.
+struct Rows<'a> {
+    table: &'a StringArray,
+    version: &'a Int64Array,
+    kind: &'a StringArray,
+    commit_id: &'a StringArray,
+    topic: &'a StringArray,
+    incarnation: &'a StringArray,
+    definition: &'a Int32Array,
+    partition: &'a Int32Array,
+    from: &'a Int64Array,
+    to: &'a Int64Array,
+    counts: Vec<&'a Int64Array>,
+    checksum: &'a StringArray,
+    rows_added: &'a Int64Array,
+    books: &'a StringArray,
+}
+
+type CountOf = fn(&Counts) -> u64;
+
+const COUNTS: [(&str, CountOf); 10] = [
+    ("records", |counts| counts.records),
+    ("no_record", |counts| counts.no_record),
+    ("lost", |counts| counts.lost),
+    ("silver", |counts| counts.silver),
+    ("duplicates", |counts| counts.duplicates),
+    ("dead_letters", |counts| counts.dead_letters),
+    ("withheld", |counts| counts.withheld),
+    ("erased", |counts| counts.erased),
+    ("late", |counts| counts.late),
+    ("future", |counts| counts.future),
+];
+
+impl<'a> Rows<'a> {
+    fn of(batch: &'a RecordBatch) -> Option<Self> {
+        let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+        let long = |name: &str| batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let int = |name: &str| batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int32Type>());
+        Some(Self {
+            table: text("table_name")?,
+            version: long("version")?,
+            kind: text("kind")?,
+            commit_id: text("commit_id")?,
+            topic: text("topic")?,
+            incarnation: text("incarnation")?,
+            definition: int("definition")?,
+            partition: int("kafka_partition")?,
+            from: long("from_offset")?,
+            to: long("to_offset")?,
+            counts: COUNTS.iter().map(|(name, _)| long(name)).collect::<Option<_>>()?,
+            checksum: text("checksum")?,
+            rows_added: long("rows_added")?,
+            books: text("books")?,
+        })
+    }
+
+    /// The first column of a row that says something else than the books beside it.
+    fn differs(&self, row: usize, books: &Books, entry: Option<&Entry>) -> Option<&'static str> {
+        let text = |column: &StringArray, said: Option<&str>| text_at(column, row) == said;
+        let long = |column: &Int64Array, said: Option<i64>| column.is_valid(row).then(|| column.value(row)) == said;
+        let int = |column: &Int32Array, said: Option<i32>| column.is_valid(row).then(|| column.value(row)) == said;
+        let number = |said: u64| i64::try_from(said).unwrap_or(i64::MAX);
+        let same = [
+            ("kind", text(self.kind, Some(&books.kind))),
+            ("commit_id", text(self.commit_id, Some(&books.commit_id))),
+            ("topic", text(self.topic, Some(&books.topic))),
+            ("incarnation", text(self.incarnation, Some(&books.incarnation))),
+            ("definition", int(self.definition, Some(books.definition))),
+            ("kafka_partition", int(self.partition, entry.map(|entry| entry.partition))),
+            ("from_offset", long(self.from, entry.map(|entry| entry.from))),
+            ("to_offset", long(self.to, entry.map(|entry| entry.to))),
+            ("checksum", text(self.checksum, entry.map(|entry| entry.checksum.as_str()))),
+            ("rows_added", long(self.rows_added, Some(number(books.rows)))),
+        ];
+        let counted = COUNTS
+            .iter()
+            .zip(&self.counts)
+            .map(|((name, count), column)| (*name, long(column, entry.map(|entry| number(count(&entry.outcome))))));
+        same.into_iter().chain(counted).find(|(_, same)| !same).map(|(name, _)| name)
+    }
+}
+
+fn text_at(column: &StringArray, row: usize) -> Option<&str> {
+    column.is_valid(row).then(|| column.value(row))
+}
+
+fn take(rows: &Rows<'_>, row: usize, copies: &mut Copies, place: &Place, findings: &Findings) {
+    let (table, version) = (rows.table.value(row), rows.version.value(row));
+    let add = |what: String| findings.add(Code::BooksCopy, place.clone(), what);
+    let Ok(number) = u64::try_from(version) else {
+        add(format!("a row names version {version} of {table}"));
+        return;
+    };
+    let json = text_at(rows.books, row);
+    let text = json.map_or(0, |json| xxh3_128(json.as_bytes()));
+    let partition = rows.partition.is_valid(row).then(|| rows.partition.value(row));
+    let copied = copies.entry((table.to_owned(), number)).or_insert_with(|| {
+        let books = json.and_then(|json| serde_json::from_str::<Books>(json).ok());
+        if json.is_some() && books.is_none() {
+            add(format!("the copied books of {table} {version} cannot be understood"));
+        }
+        CopiedBooks { kind: rows.kind.value(row).to_owned(), books, text, rows: BTreeMap::new() }
+    });
+    *copied.rows.entry(partition).or_default() += 1;
+    if copied.text != text {
+        add(format!("two rows of {table} {version} hold different books"));
+        return;
+    }
+    let Some(books) = &copied.books else { return };
+    let entry = partition.and_then(|partition| books.entries.iter().find(|entry| entry.partition == partition));
+    match (partition, entry) {
+        (Some(partition), None) => {
+            add(format!("a row of {table} {version} is of partition {partition}, of which its books have no entry"));
+        }
+        _ => {
+            if let Some(column) = rows.differs(row, books, entry) {
+                let what =
+                    format!("of {table} {version}, the column says something else than the books in the same row");
+                findings.add(Code::BooksCopy, place.clone().in_column(column), what);
+            }
+        }
+    }
+}
+
+/// Each entry has one row; a commit without entries has one.
+fn check_rows(table: &str, version: u64, copied: &CopiedBooks, findings: &Findings) {
+    let Some(books) = &copied.books else { return };
+    let mut expected: BTreeSet<Option<i32>> = books.entries.iter().map(|entry| Some(entry.partition)).collect();
+    if expected.is_empty() {
+        expected.insert(None);
+    }
+    for partition in expected {
+        let rows = copied.rows.get(&partition).copied().unwrap_or(0);
+        if rows == 1 {
+            continue;
+        }
+        let mut place = Place::table(NAME);
+        place.partition = partition;
+        let of = partition.map_or_else(String::new, |partition| format!(", partition {partition}"));
+        findings.add(Code::BooksCopy, place, format!("{rows} rows of {table} {version}{of}, there must be one"));
+    }
+}
+
+/// The copier's own positions say up to which version each table was copied: all versions up to there have copies.
+fn check_reach(ops_commits: &Table, request: &Request, copies: &Copies, findings: &Findings) {
+    let mut held: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+    for (table, version) in copies.keys() {
+        held.entry(table).or_default().insert(*version);
+    }
+    let nothing = BTreeSet::new();
+    for (app_id, next) in &ops_commits.txns {
+        let mut parts = app_id.split('/');
+        let (Some("watertight"), Some(_), Some(topic)) = (parts.next(), parts.next(), parts.next()) else { continue };
+        let Some(table) = topic.strip_prefix("ops.commits:").filter(|table| request.scope.has_table(table)) else {
+            continue;
+        };
+        let versions = held.get(table).unwrap_or(&nothing);
+        let next = u64::try_from(*next).unwrap_or(0);
+        let below = versions.range(..next).count() as u64;
+        if below < next {
+            let mut there = versions.iter().copied();
+            // The first number that the sorted versions pass over.
+            let first = (0..next).find(|version| there.next() != Some(*version)).unwrap_or(0);
+            let missing = next - below;
+            let what =
+                format!("{table} is copied up to version {next}, but {missing} versions below lack, the first {first}");
+            findings.add(Code::BooksCopy, Place::table(NAME), what);
+        }
+        if let Some(beyond) = versions.range(next..).next() {
+            let what = format!("{table} is copied up to version {next}, but there is a copy of version {beyond}");
+            findings.add(Code::BooksCopy, Place::table(NAME), what);
+        }
+    }
+}

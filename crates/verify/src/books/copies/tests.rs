@@ -1,0 +1,125 @@
+//! Copies that are whole, and each way in which one may not be.
+
+use super::{COUNTS, Copies, read};
+use crate::finding::{Code, Findings};
+use crate::lake::Origin;
+use crate::rows::little_table::{DAY_US, LIFE, LittleTable, PIPELINE, TOPIC, codes, found, request, utc};
+use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use std::sync::Arc;
+
+/// A row of the copy.
+#[derive(Clone)]
+struct Row {
+    version: i64,
+    partition: Option<i32>,
+    from: Option<i64>,
+    checksum: Option<String>,
+    books: String,
+}
+
+fn books(version: i64) -> String {
+    let entry = |partition: i32| {
+        let from = version * 10;
+        let outcome = serde_json::json!({"records": 10});
+        let checksum = format!("{partition:032x}");
+        serde_json::json!({"partition": partition, "from": from, "to": from + 10, "outcome": outcome, "checksum": checksum})
+    };
+    let entries = if version == 0 { vec![] } else { vec![entry(0), entry(1)] };
+    serde_json::json!({
+        "format": 1, "kind": "append", "commit_id": format!("id-{version}"), "pipeline": PIPELINE, "topic": TOPIC,
+        "incarnation": LIFE, "definition": 1, "entries": entries, "rows": 20,
+    })
+    .to_string()
+}
+
+/// Copies of versions 0, 1 and 2.
+fn whole() -> Vec<Row> {
+    let row = |version: i64, partition: Option<i32>| Row {
+        version,
+        partition,
+        from: partition.map(|_| version * 10),
+        checksum: partition.map(|partition| format!("{partition:032x}")),
+        books: books(version),
+    };
+    vec![row(0, None), row(1, Some(0)), row(1, Some(1)), row(2, Some(0)), row(2, Some(1))]
+}
+
+fn batch(rows: &[Row]) -> RecordBatch {
+    let same = |text: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(|_| text))) };
+    let long = |of: &dyn Fn(&Row) -> Option<i64>| -> ArrayRef { Arc::new(Int64Array::from_iter(rows.iter().map(of))) };
+    let text =
+        |of: &dyn Fn(&Row) -> Option<String>| -> ArrayRef { Arc::new(StringArray::from_iter(rows.iter().map(of))) };
+    let partitions: ArrayRef = Arc::new(Int32Array::from_iter(rows.iter().map(|row| row.partition)));
+    let definitions: ArrayRef = Arc::new(Int32Array::from_iter_values(rows.iter().map(|_| 1)));
+    let copied = TimestampMicrosecondArray::from_iter_values(rows.iter().map(|_| DAY_US)).with_timezone("UTC");
+    let mut columns: Vec<(String, ArrayRef)> = vec![
+        ("table_name".to_owned(), same("bronze.orders")),
+        ("version".to_owned(), long(&|row| Some(row.version))),
+        ("kind".to_owned(), same("append")),
+        ("commit_id".to_owned(), text(&|row| Some(format!("id-{}", row.version)))),
+        ("topic".to_owned(), same(TOPIC)),
+        ("incarnation".to_owned(), same(LIFE)),
+        ("definition".to_owned(), definitions),
+        ("kafka_partition".to_owned(), partitions),
+        ("from_offset".to_owned(), long(&|row| row.from)),
+        ("to_offset".to_owned(), long(&|row| row.partition.map(|_| row.version * 10 + 10))),
+    ];
+    for (name, _) in COUNTS {
+        let count = if name == "records" { 10 } else { 0 };
+        columns.push((name.to_owned(), long(&|row| row.partition.map(|_| count))));
+    }
+    columns.push(("checksum".to_owned(), text(&|row| row.checksum.clone())));
+    columns.push(("rows_added".to_owned(), long(&|_| Some(20))));
+    columns.push(("books".to_owned(), text(&|row| Some(row.books.clone()))));
+    columns.push(("copied_at".to_owned(), Arc::new(copied)));
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
+        .expect("rows")
+}
+
+/// Reads the copies of these rows; the copier's own position says three versions.
+fn copied(rows: &[Row]) -> (Copies, Vec<Code>) {
+    let batch = batch(rows);
+    let mut fields: Vec<Field> = batch.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
+    assert_eq!(fields.iter().find(|field| field.name() == "copied_at").map(Field::data_type), Some(&utc()));
+    fields.push(Field::new("_copied_date", DataType::Date32, false));
+    let mut little = LittleTable::new("ops", "commits", Arc::new(Schema::new(fields)), "_copied_date");
+    let add = little.write(&batch, "{}");
+    let appended = super::Books { kind: "append".to_owned(), ..little.blank() };
+    little.commit(Origin::Ours(Box::new(appended)), vec![add], &[]);
+    little.table.txns.insert(format!("watertight/{PIPELINE}/ops.commits:bronze.orders/versions/0"), 3);
+    let findings = Findings::default();
+    let copies = read(&little.table, &request(), &findings);
+    (copies, codes(&found(findings)))
+}
+
+#[test]
+fn whole_copies_are_read_by_table_and_version() {
+    let (copies, codes) = copied(&whole());
+    assert_eq!(codes, []);
+    let copy = copies.get(&("bronze.orders".to_owned(), 2)).and_then(|copied| copied.books.as_ref()).expect("copied");
+    assert_eq!((copy.commit_id.as_str(), copy.entries.len(), copy.rows), ("id-2", 2, 20));
+}
+
+#[test]
+fn a_row_that_is_missing_doubled_or_altered_is_told() {
+    let altered = |change: fn(&mut Vec<Row>)| {
+        let mut rows = whole();
+        change(&mut rows);
+        copied(&rows).1
+    };
+    let changes: [fn(&mut Vec<Row>); 8] = [
+        |rows| drop(rows.remove(1)),
+        |rows| rows.push(rows[4].clone()),
+        |rows| rows[2].from = Some(11),
+        |rows| rows[2].checksum = None,
+        |rows| rows[3].books = rows[3].books.replace("id-2", "id-3"),
+        |rows| rows[0].books = "{".to_owned(),
+        |rows| rows.truncate(3),
+        |rows| rows.retain(|row| row.version != 1),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let codes = altered(change);
+        assert!(!codes.is_empty() && codes.iter().all(|code| *code == Code::BooksCopy), "{number}: {codes:?}");
+    }
+}

@@ -1,0 +1,401 @@
+//! Producers' ledgers: every id that a producer was told is durable is in the tables, where it was told, and no id is
+//! there that nobody sent.
+//!
+//! First by position: each acknowledged (partition, offset) is a row of bronze, and its record has the line's id. Then by
+//! id: each is in silver, unless its record is a dead letter or silver has not come so far; and each id of silver is in a
+//! ledger. What a producer sent but was never answered is in doubt: a record behind all that its ledger acknowledges in
+//! that partition, with the ledger's producer in its headers. It may be there or not, but each sequence once at most.
+//!
+//! Ids that are derived (hashes, numbers as texts) stand in no ledger; for those streams the position alone counts. Sets
+//! are bounded in memory ([`crate::spill`]). What lies above bronze's position is not in the tables yet and not judged.
+
+mod doubt;
+mod file;
+mod join;
+
+pub(in crate::compare) use join::Known;
+
+use super::conservation::{id_texts, positions, ranges, typed};
+use super::stream::{Blind, Stream, blind_files};
+use crate::finding::{Code, Findings, KEPT_PER_CODE, Place, Unable};
+use crate::lake::{PositionKey, Table};
+use crate::report::Part;
+use crate::request::Request;
+use crate::rows::DataFile;
+use crate::spill::Buckets;
+use arrow::array::{Array, RecordBatch, StringArray};
+use arrow::datatypes::DataType;
+use file::Header;
+use join::{
+    AtPosition, BRONZE, DEAD, DUE, LINE, NAMED, Named, OfId, SILVER, at_position, incarnation_key, ledger_id, of_id,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Positions of one kind that are kept to be told as ranges; beyond, they are counted only.
+const POSITIONS_KEPT_MAX: usize = 200_000;
+
+/// A ledger that was read.
+struct Ledger {
+    path: PathBuf,
+    header: Header,
+    /// Lines.
+    lines: u64,
+    /// The largest acknowledged offset of each partition.
+    last: BTreeMap<i32, i64>,
+}
+
+/// What was found of one stream, as far as it is kept.
+#[derive(Default)]
+struct Found {
+    /// By ledger, partition and whether bronze has it: offsets.
+    missing: BTreeMap<(u16, i32, bool), Vec<i64>>,
+    /// By ledger and partition: offsets whose record has another id.
+    other_id: BTreeMap<(u16, i32), Vec<i64>>,
+    /// Rows of bronze that no ledger names.
+    unledgered: BTreeSet<(i32, i64)>,
+    /// Rows of silver whose id no ledger has.
+    extra: BTreeSet<(i32, i64)>,
+    /// Extra ones that are not kept.
+    more_extra: u64,
+    /// Ids are derived, or it is not known whether they are: positions alone count.
+    derived: bool,
+}
+
+/// Checks ledgers: a part "ledgers" for each file.
+///
+/// Findings and what could not be checked go to `findings`. It uses what [`super::conservation::check`] left in the
+/// streams; without it, ids of records that are not in silver are not compared.
+#[must_use]
+pub fn check(ledgers: &[PathBuf], streams: &[Stream<'_>], request: &Request, findings: &Findings) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut by_stream: BTreeMap<usize, Vec<(PathBuf, Header)>> = BTreeMap::new();
+    for path in ledgers {
+        match header(path).and_then(|header| Ok((stream_of(path, &header, streams)?, header))) {
+            Ok((stream, header)) => by_stream.entry(stream).or_default().push((path.clone(), header)),
+            Err(unable) => findings.unable(unable),
+        }
+    }
+    for (index, files) in by_stream {
+        let Some(stream) = streams.get(index) else { continue };
+        let mut read = Vec::new();
+        if let Err(unable) = check_stream(stream, files, request, &mut read, findings) {
+            findings.unable(unable);
+        }
+        parts.extend(read.iter().map(|ledger| Part {
+            check: "ledgers".to_owned(),
+            of: ledger.path.display().to_string(),
+            looked_at: ledger.lines,
+            unit: "ids".to_owned(),
+        }));
+    }
+    parts
+}
+
+/// A ledger's header, without its lines.
+fn header(path: &Path) -> Result<Header, Unable> {
+    // The whole file is read: damage anywhere makes it unusable, and is better known before anything is said.
+    file::read(path, &mut |_| Ok(()))
+}
+
+/// The stream that reads a ledger's topic.
+fn stream_of(path: &Path, header: &Header, streams: &[Stream<'_>]) -> Result<usize, Unable> {
+    let reads = |stream: &Stream<'_>| {
+        let mut keys = stream.bronze.0.txns.keys().filter_map(|key| PositionKey::parse(key));
+        keys.any(|key| key.topic == header.topic && key.incarnation == header.incarnation)
+    };
+    streams.iter().position(reads).ok_or_else(|| Unable {
+        place: Place::default().in_file(&path.display().to_string()),
+        why: format!(
+            "the ledger is of topic {} (incarnation {}), which no stream that was looked at has read",
+            header.topic, header.incarnation
+        ),
+    })
+}
+
+/// A table's position: the next offset.
+fn next_offset(table: &Table, incarnation: &str, partition: i32) -> i64 {
+    let of = |(key, next): (&String, &i64)| {
+        let key = PositionKey::parse(key)?;
+        (key.incarnation == incarnation && key.partition == partition).then_some(*next)
+    };
+    table.txns.iter().find_map(of).unwrap_or(0)
+}
+
+fn check_stream(
+    stream: &Stream<'_>,
+    files: Vec<(PathBuf, Header)>,
+    request: &Request,
+    read: &mut Vec<Ledger>,
+    findings: &Findings,
+) -> Result<(), Unable> {
+    let memory = request.memory_bytes_max / 2;
+    let judged = stream.take_known().filter(|known| !known.is_empty());
+    let mut found = Found { derived: judged.is_none(), ..Found::default() };
+    let mut known = judged.unwrap_or_else(|| Buckets::new(&request.scratch, memory));
+    for (path, header) in files {
+        let number = u16::try_from(read.len()).map_err(|_| Unable {
+            place: Place::default(),
+            why: "more than 65536 ledgers of one stream were given".to_owned(),
+        })?;
+        read.push(lines(stream, path, header, number, request, &mut known)?);
+    }
+    let incarnations: BTreeMap<u64, &str> = read
+        .iter()
+        .map(|ledger| (incarnation_key(&ledger.header.incarnation), ledger.header.incarnation.as_str()))
+        .collect();
+    let failed = rows(stream.bronze.0, BRONZE, &incarnations, request, &mut known)?;
+    let mut blind = blind_files(stream.bronze);
+    blind.retain(|blind| !blind.missing && failed.contains(&blind.path));
+    rows(stream.dead_letters.0, DEAD, &incarnations, request, &mut known)?;
+    let mut named: Buckets<Named> = Buckets::new(&request.scratch, memory);
+    by_position(stream, (&incarnations, blind.as_slice()), known, &mut named, &mut found)?;
+    if found.derived {
+        found.extra = found.unledgered.clone();
+    } else {
+        let failed = silver_ids(stream.silver.0, &mut named)?;
+        by_id(named, &mut found)?;
+        let damaged =
+            blind_files(stream.silver).into_iter().find(|blind| !blind.missing && failed.contains(&blind.path));
+        if let Some(damaged) = damaged {
+            // What is not in the files that can be read may be in this one.
+            found.missing.retain(|(_, _, in_bronze), _| !in_bronze);
+            let place = Place::table(&stream.silver.0.name.to_string()).in_file(&damaged.path);
+            let why = "acknowledged ids could not be looked for in a damaged file of silver; restore it";
+            findings.unable(Unable { place, why: why.to_owned() });
+        }
+    }
+    found.extra.retain(|(partition, _)| request.scope.has_partition(*partition));
+    doubt::settle(stream, read, &mut found, findings);
+    tell(stream, read, found, findings);
+    Ok(())
+}
+
+/// Enters a ledger's lines, as far as bronze has come.
+fn lines(
+    stream: &Stream<'_>,
+    path: PathBuf,
+    header: Header,
+    number: u16,
+    request: &Request,
+    known: &mut Buckets<Known>,
+) -> Result<Ledger, Unable> {
+    let incarnation = incarnation_key(&header.incarnation);
+    let mut next: BTreeMap<i32, i64> = BTreeMap::new();
+    let mut last: BTreeMap<i32, i64> = BTreeMap::new();
+    let mut lines = 0_u64;
+    file::read(&path, &mut |line| {
+        lines = lines.saturating_add(1);
+        let largest = last.entry(line.partition).or_insert(line.offset);
+        *largest = (*largest).max(line.offset);
+        let next = *next
+            .entry(line.partition)
+            .or_insert_with(|| next_offset(stream.bronze.0, &header.incarnation, line.partition));
+        if line.offset >= next || !request.scope.has_partition(line.partition) {
+            return Ok(());
+        }
+        known.push(Known::of(incarnation, (line.partition, line.offset), LINE, number, ledger_id(line.id)))
+    })?;
+    Ok(Ledger { path, header, lines, last })
+}
+
+/// Shows the batches of every live file of a table; gives the files that cannot be opened. That was told when the files
+/// were looked at.
+fn batches(
+    table: &Table,
+    columns: &[&str],
+    each: &mut dyn FnMut(&RecordBatch) -> Result<Result<(), String>, Unable>,
+) -> Result<BTreeSet<String>, Unable> {
+    let mut failed = BTreeSet::new();
+    for (path, file) in &table.live {
+        let place = || Place::table(&table.name.to_string()).in_file(path);
+        let Ok(open) = DataFile::open(table, file) else {
+            failed.insert(path.clone());
+            continue;
+        };
+        for batch in open.batches(columns) {
+            let batch = batch.map_err(|problem| Unable { place: place(), why: problem.to_string() })?;
+            each(&batch)?.map_err(|why| Unable { place: place(), why })?;
+        }
+    }
+    Ok(failed)
+}
+
+/// Enters the positions that a table holds.
+fn rows(
+    table: &Table,
+    kind: u8,
+    incarnations: &BTreeMap<u64, &str>,
+    request: &Request,
+    known: &mut Buckets<Known>,
+) -> Result<BTreeSet<String>, Unable> {
+    batches(table, &["_kafka_partition", "_kafka_offset", "_log_incarnation"], &mut |batch| {
+        let read = positions(batch).and_then(|positions| {
+            let of: StringArray = typed(batch, "_log_incarnation", &DataType::Utf8)?;
+            Ok((positions, of))
+        });
+        let ((partitions, offsets), of) = match read {
+            Ok(read) => read,
+            Err(why) => return Ok(Err(why)),
+        };
+        let mut cached: Option<(&str, u64)> = None;
+        for row in 0..batch.num_rows() {
+            if of.is_null(row) || !request.scope.has_partition(partitions.value(row)) {
+                continue;
+            }
+            let name = of.value(row);
+            let key = match cached {
+                Some((same, key)) if same == name => key,
+                _ => incarnation_key(name),
+            };
+            cached = Some((name, key));
+            if incarnations.contains_key(&key) {
+                known.push(Known::of(key, (partitions.value(row), offsets.value(row)), kind, 0, 0))?;
+            }
+        }
+        Ok(Ok(()))
+    })
+}
+
+/// Enters the ids of silver.
+fn silver_ids(table: &Table, named: &mut Buckets<Named>) -> Result<BTreeSet<String>, Unable> {
+    batches(table, &["event_id", "_kafka_partition", "_kafka_offset"], &mut |batch| {
+        let (ids, (partitions, offsets)) = match id_texts(batch).and_then(|ids| Ok((ids, positions(batch)?))) {
+            Ok(read) => read,
+            Err(why) => return Ok(Err(why)),
+        };
+        for row in (0..ids.len()).filter(|row| ids.is_valid(*row)) {
+            let id = ledger_id(ids.value(row));
+            let (partition, offset) = (partitions.value(row), offsets.value(row));
+            named.push(Named { id, kind: SILVER, partition, offset, ledger: 0 })?;
+        }
+        Ok(Ok(()))
+    })
+}
+
+/// Judges positions, and hands on the ids of lines.
+fn by_position(
+    stream: &Stream<'_>,
+    (incarnations, blind): (&BTreeMap<u64, &str>, &[Blind]),
+    known: Buckets<Known>,
+    named: &mut Buckets<Named>,
+    found: &mut Found,
+) -> Result<(), Unable> {
+    let mut reached: BTreeMap<(u64, i32), i64> = BTreeMap::new();
+    known.drain(&mut |records| {
+        records.sort_unstable();
+        for group in records.chunk_by(|one, other| one.position() == other.position()) {
+            let Some(first) = group.first() else { continue };
+            let (key, partition, offset) = first.position();
+            let incarnation = incarnations.get(&key).copied().unwrap_or_default();
+            let silver = *reached
+                .entry((key, partition))
+                .or_insert_with(|| next_offset(stream.silver.0, incarnation, partition));
+            match at_position(group) {
+                AtPosition::Missing(ledger) => {
+                    if !blind.iter().any(|blind| blind.may_hold(incarnation, partition, offset)) {
+                        keep(found.missing.entry((ledger, partition, false)).or_default(), offset);
+                    }
+                }
+                AtPosition::Kept { dead, hashed, other_id } => {
+                    found.derived |= hashed;
+                    if let Some(ledger) = other_id {
+                        keep(found.other_id.entry((ledger, partition)).or_default(), offset);
+                    }
+                    for line in group.iter().filter(|known| known.kind == LINE && !hashed) {
+                        let kind = if dead || offset >= silver { NAMED } else { DUE };
+                        named.push(Named { id: line.id, kind, partition, offset, ledger: line.ledger })?;
+                    }
+                }
+                AtPosition::Unledgered if found.unledgered.len() < POSITIONS_KEPT_MAX => {
+                    if !incarnation.is_empty() {
+                        found.unledgered.insert((partition, offset));
+                    }
+                }
+                AtPosition::Unledgered | AtPosition::Nothing => {}
+            }
+        }
+        Ok(())
+    })
+}
+
+fn by_id(named: Buckets<Named>, found: &mut Found) -> Result<(), Unable> {
+    named.drain(&mut |records| {
+        records.sort_unstable();
+        for group in records.chunk_by(|one, other| one.id == other.id) {
+            match of_id(group) {
+                OfId::Missing(line) => {
+                    keep(found.missing.entry((line.ledger, line.partition, true)).or_default(), line.offset);
+                }
+                OfId::Extra(row) if found.extra.len() < POSITIONS_KEPT_MAX => {
+                    found.extra.insert((row.partition, row.offset));
+                }
+                OfId::Extra(_) => found.more_extra = found.more_extra.saturating_add(1),
+                OfId::Fine => {}
+            }
+        }
+        Ok(())
+    })
+}
+
+fn keep(offsets: &mut Vec<i64>, offset: i64) {
+    if offsets.len() < POSITIONS_KEPT_MAX {
+        offsets.push(offset);
+    }
+}
+
+/// Enters what was found, ranges joined; single ones with their id.
+fn tell(stream: &Stream<'_>, read: &[Ledger], found: Found, findings: &Findings) {
+    let mut told = Vec::new();
+    for ((ledger, partition, in_bronze), mut offsets) in found.missing {
+        let (table, what) = match in_bronze {
+            false => (stream.bronze.0, "acknowledged and not in bronze"),
+            true => (stream.silver.0, "acknowledged and in bronze, its id is neither in silver nor a dead letter's"),
+        };
+        for range in ranges(&mut offsets) {
+            told.push((Code::LedgerMissing, table.name.to_string(), ledger, partition, range, what));
+        }
+    }
+    for ((ledger, partition), mut offsets) in found.other_id {
+        for range in ranges(&mut offsets) {
+            let what = "the record in bronze has another id than its producer was told at this position";
+            told.push((Code::LedgerPosition, stream.bronze.0.name.to_string(), ledger, partition, range, what));
+        }
+    }
+    for (number, ledger) in (0_u16..).zip(read) {
+        let own = || told.iter().filter(|(_, _, of, ..)| *of == number);
+        let wanted: BTreeSet<(i32, i64)> =
+            own().take(KEPT_PER_CODE * 2).map(|(_, _, _, partition, range, _)| (*partition, range.0)).collect();
+        let ids = if wanted.is_empty() { BTreeMap::new() } else { doubt::ids_at(&ledger.path, &wanted) };
+        for (code, table, _, partition, (first, last, count), what) in own() {
+            let place = Place::table(table).in_file(&ledger.path.display().to_string()).of_partition(*partition);
+            let place = place.offsets(*first, last.saturating_add(1));
+            let place = match ids.get(&(*partition, *first)) {
+                Some(id) => place.event(id),
+                None => place,
+            };
+            let what = match count {
+                1 => (*what).to_owned(),
+                count => format!("{what}: {count} ids between these offsets"),
+            };
+            findings.add(*code, place, what);
+        }
+    }
+    let mut by_partition: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
+    found.extra.iter().for_each(|(partition, offset)| by_partition.entry(*partition).or_default().push(*offset));
+    let silver = stream.silver.0.name.to_string();
+    for (partition, mut offsets) in by_partition {
+        for (first, last, count) in ranges(&mut offsets) {
+            let place = Place::table(&silver).of_partition(partition).offsets(first, last.saturating_add(1));
+            let what = match count {
+                1 => "silver has an id here that is in none of the ledgers given".to_owned(),
+                count => format!("silver has {count} ids between these offsets that are in none of the ledgers given"),
+            };
+            findings.add(Code::LedgerExtra, place, what);
+        }
+    }
+    if found.more_extra > 0 {
+        let what = format!("{} more ids of silver are in none of the ledgers given", found.more_extra);
+        findings.add(Code::LedgerExtra, Place::table(&silver), what);
+    }
+}

@@ -1,0 +1,183 @@
+//! Compare: what was observed against what must be.
+//!
+//! [`verify`] goes through a lake in the order in which a fault shows first: the Delta log of each table, its files, its
+//! books; the offsets of bronze; silver against bronze; gold against silver; the producers' ledgers against all of it.
+//! A check that cannot be made is entered as such and the others go on.
+
+pub mod books;
+pub mod conservation;
+pub mod continuity;
+pub mod delta_log;
+pub mod gold;
+pub mod ledgers;
+pub mod stream;
+
+use crate::books::copies::{self, Copies};
+use crate::expect::definition::Definitions;
+use crate::finding::{Findings, Place, Unable};
+use crate::lake::{self, Table, TableName};
+use crate::report::{Inputs, Part, Report};
+use crate::request::{LogView, Progress, Request};
+use crate::rows::TableFacts;
+use crate::rows::facts;
+use std::collections::BTreeMap;
+use stream::Stream;
+
+/// A table as it was observed; facts only where its rows were read.
+struct Observed {
+    table: Table,
+    facts: Option<TableFacts>,
+}
+
+/// Verifies a lake.
+///
+/// # Errors
+/// Only where nothing could be checked at all (no lake, no tables); whatever else cannot be read is in the report.
+pub fn verify(
+    request: &Request,
+    log: &dyn LogView,
+    progress: &dyn Progress,
+    about: crate::report::About,
+) -> Result<Report, Unable> {
+    let findings = Findings::default();
+    let mut parts = Vec::new();
+    let tables = observe(request, &findings)?;
+    for table in tables.values() {
+        parts.push(delta_log::check(table, request, &findings));
+    }
+    let tables: BTreeMap<String, Observed> = tables
+        .into_iter()
+        .map(|(name, table)| {
+            let facts = reads_rows(request, &name).then(|| facts::gather(&table, request, progress, &findings));
+            (name, Observed { table, facts })
+        })
+        .collect();
+    let books = Books::read(&tables, request, &findings);
+    for (name, observed) in &tables {
+        if !request.scope.has_table(name) {
+            continue;
+        }
+        parts.push(books::check(&observed.table, observed.facts.as_ref(), &books.copies, request, &findings));
+        if is_bronze(&observed.table.name) {
+            let facts = observed.facts.as_ref();
+            parts.push(continuity::check(&observed.table, facts, log, request, &findings));
+        }
+    }
+    if !request.scope.quick {
+        parts.extend(rows(&tables, &books, request, progress, &findings));
+    }
+    let seen: Vec<(&Table, Option<&TableFacts>)> =
+        tables.values().map(|observed| (&observed.table, observed.facts.as_ref())).collect();
+    Ok(Report::new(Inputs { request, tables: &seen, parts, kept: findings.into_kept(), about }))
+}
+
+/// What the `ops` tables keep of the books and the definitions.
+struct Books {
+    copies: Copies,
+    definitions: Definitions,
+}
+
+impl Books {
+    fn read(tables: &BTreeMap<String, Observed>, request: &Request, findings: &Findings) -> Self {
+        let table = |name: &str| tables.get(name).map(|observed| &observed.table);
+        Self {
+            copies: table("ops.commits").map(|table| copies::read(table, request, findings)).unwrap_or_default(),
+            definitions: table("ops.definitions")
+                .map(|table| Definitions::read(table, request, findings))
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// All tables in scope and those that judging them needs.
+fn observe(request: &Request, findings: &Findings) -> Result<BTreeMap<String, Table>, Unable> {
+    let names = lake::find_tables(&request.lake)?;
+    for asked in &request.scope.tables {
+        if !names.iter().any(|name| name.to_string() == *asked) {
+            let why = format!("there is no table {asked} in {}", request.lake.display());
+            return Err(Unable { place: Place::table(asked), why });
+        }
+    }
+    let mut tables = BTreeMap::new();
+    for name in names.into_iter().filter(|name| is_needed(request, name)) {
+        match Table::observe(&request.lake, &name, findings) {
+            Ok(table) => {
+                tables.insert(name.to_string(), table);
+            }
+            Err(unable) => findings.unable(unable),
+        }
+    }
+    Ok(tables)
+}
+
+/// Whether a table is looked at: asked for, one of `ops`, or of the stream or model that was asked for.
+fn is_needed(request: &Request, name: &TableName) -> bool {
+    request.scope.has_table(&name.to_string()) || name.schema == "ops" || !request.scope.quick
+}
+
+/// Whether its rows are read: what others are judged by is, also if it was not asked for.
+fn reads_rows(request: &Request, name: &str) -> bool {
+    let relied_on = name.starts_with("bronze.") || name.starts_with("silver.");
+    !request.scope.quick && (relied_on || request.scope.has_table(name))
+}
+
+fn is_bronze(name: &TableName) -> bool {
+    name.schema == "bronze" && !name.name.ends_with("_dlq")
+}
+
+/// The checks that need rows: silver against bronze, gold against silver, ledgers against both.
+fn rows(
+    tables: &BTreeMap<String, Observed>,
+    books: &Books,
+    request: &Request,
+    progress: &dyn Progress,
+    findings: &Findings,
+) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let streams = streams(tables, &books.copies);
+    for stream in &streams {
+        books::check_pair(stream.bronze.0, stream.silver.0, &books.copies, request, findings);
+        let names = [format!("bronze.{}", stream.name), format!("silver.{}", stream.name)];
+        let letters = format!("bronze.{}_dlq", stream.name);
+        if names.iter().chain([&letters]).any(|name| request.scope.has_table(name)) {
+            parts.extend(conservation::check(stream, &books.definitions, request, progress, findings));
+        }
+    }
+    for (name, gold) in tables.iter().filter(|(_, observed)| observed.table.name.schema == "gold") {
+        if !request.scope.has_table(name) {
+            continue;
+        }
+        let model = &gold.table.name.name;
+        let from = books.definitions.source_of(model);
+        let Some(silver) = from.and_then(|stream| tables.get(&format!("silver.{stream}"))) else {
+            let why =
+                format!("{name} cannot be recomputed: the silver table that model {model} reads is not to be found");
+            findings.unable(Unable { place: Place::table(name), why });
+            continue;
+        };
+        parts.push(gold::check(&gold.table, &silver.table, &books.definitions, request, progress, findings));
+    }
+    if !request.ledgers.is_empty() {
+        parts.extend(ledgers::check(&request.ledgers, &streams, request, findings));
+    }
+    parts
+}
+
+/// The streams of which all three tables are there.
+fn streams<'a>(tables: &'a BTreeMap<String, Observed>, copies: &Copies) -> Vec<Stream<'a>> {
+    let part = |name: String| tables.get(&name).and_then(|o| o.facts.as_ref().map(|facts| (&o.table, facts)));
+    tables
+        .values()
+        .filter(|observed| observed.table.name.schema == "silver")
+        .filter_map(|observed| {
+            let name = observed.table.name.name.clone();
+            let bronze = part(format!("bronze.{name}"))?;
+            let silver = part(format!("silver.{name}"))?;
+            let dead_letters = part(format!("bronze.{name}_dlq"))?;
+            let silvers = format!("silver.{name}");
+            let copies = copies.iter().filter(|((table, _), _)| *table == silvers);
+            let books = copies.filter_map(|((_, version), copied)| Some((*version, copied.books.clone()?))).collect();
+            Some(Stream::new(&name, bronze, silver, dead_letters).with_copies(books))
+        })
+        .collect()
+}

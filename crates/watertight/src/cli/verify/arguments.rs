@@ -1,0 +1,134 @@
+//! The arguments of `verify`.
+
+use super::super::quantity;
+use std::path::PathBuf;
+use watertight_verify::request::Bound;
+
+/// Arguments of `verify`.
+#[derive(Debug, clap::Args)]
+#[command(
+    group = clap::ArgGroup::new("which").required(true).args(["file", "lake"]),
+    after_help = "\
+Exit codes:
+  0   balanced: everything was checked, and nothing is lost, doubled or altered
+  1   a finding: at least one fault
+  2   not able to check (and no fault was seen), or the command line is wrong
+  78  the pipeline file is wrong
+
+Examples:
+  watertight verify -f pipeline.yaml
+  watertight verify -f pipeline.yaml --ledger acked-*.jsonl --report report.html
+  watertight verify -f pipeline.yaml --certificate march.json --key auditor.key
+  watertight verify -f pipeline.yaml --against march.json --public-key auditor.key.pub"
+)]
+pub(crate) struct Args {
+    /// The pipeline file.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Only the folder of the tables, without a pipeline file: what became of missing offsets in the log is then unknown.
+    #[arg(long, value_name = "DIR")]
+    pub(super) lake: Option<PathBuf>,
+    /// Look at this table only, such as silver.orders; may be given again.
+    #[arg(long, value_name = "TABLE")]
+    pub(super) table: Vec<String>,
+    /// Leave out commits before this version or time (RFC 3339).
+    #[arg(long, value_name = "BOUND", value_parser = bound)]
+    pub(super) since: Option<Bound>,
+    /// Leave out commits after this version or time (RFC 3339).
+    #[arg(long, value_name = "BOUND", value_parser = bound)]
+    pub(super) until: Option<Bound>,
+    /// Look at this partition of the topics only; may be given again.
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) partition: Vec<i32>,
+    /// Read no row: metadata, books and statistics only, since the certificate where --against names one.
+    #[arg(long)]
+    pub(super) quick: bool,
+    /// Ledgers that producers wrote: each acknowledged id must be in the tables, at its position, and no other.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(super) ledger: Vec<PathBuf>,
+    /// How the answer is written to standard output.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: Format,
+    /// Write the report as one HTML file too, with pictures.
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<PathBuf>,
+    /// Write a certificate of what the tables hold, if they balance.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "table", "partition", "since", "until"])]
+    pub(super) certificate: Option<PathBuf>,
+    /// Sign the certificate with this private key, which `watertight keygen` made.
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub(super) key: Option<PathBuf>,
+    /// Hold the tables against this certificate: nothing that it vouches for may have changed.
+    #[arg(long, value_name = "FILE")]
+    pub(super) against: Option<PathBuf>,
+    /// The key that must have signed the certificate: its file, or its 64 hex digits.
+    #[arg(long, value_name = "FILE|HEX", requires = "against")]
+    pub(super) public_key: Option<String>,
+    /// Memory for sets of ids and positions; beyond it they go to the folder for temporary files.
+    #[arg(long, value_name = "SIZE", default_value = "256 MiB", value_parser = size)]
+    pub(super) memory: usize,
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object, as schema/verify.schema.json says.
+    Json,
+}
+
+/// Sets of less than this would go to disk a handful of ids at a time.
+const MEMORY_LEAST: usize = 1 << 20;
+
+/// `17` → a version; `2026-01-05T14:30:00Z` or `2026-01-05` → a time.
+fn bound(text: &str) -> Result<Bound, String> {
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') {
+        let version = text.replace('_', "").parse().map(Bound::Version);
+        return version.map_err(|_| "expected a version such as 17 or a time such as 2026-01-05T14:30:00Z".to_owned());
+    }
+    quantity::instant_us(text).map(Bound::TimeUs)
+}
+
+/// `256 MiB` → bytes.
+fn size(text: &str) -> Result<usize, String> {
+    let wrong = || "expected a size of at least 1 MiB, such as 256 MiB or 1 GiB".to_owned();
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim() {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        _ => return Err(wrong()),
+    };
+    let number: usize = number.replace('_', "").parse().map_err(|_| wrong())?;
+    number.checked_mul(1 << shift).filter(|bytes| *bytes >= MEMORY_LEAST).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_is_a_version_or_a_time() {
+        assert_eq!(bound("17"), Ok(Bound::Version(17)));
+        assert_eq!(bound("1970-01-02"), Ok(Bound::TimeUs(86_400_000_000)));
+        assert_eq!(bound("1970-01-01T00:00:01Z"), Ok(Bound::TimeUs(1_000_000)));
+        for bad in ["", "_", "99999999999999999999", "yesterday", "-1"] {
+            assert!(bound(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_size_has_a_unit_or_is_in_bytes() {
+        assert_eq!(size("256 MiB"), Ok(256 << 20));
+        assert_eq!(size("1GiB"), Ok(1 << 30));
+        assert_eq!(size("1_048_576"), Ok(1 << 20));
+        for bad in ["", "MiB", "1 KiB", "10 MB", "-1 MiB", "99999999999 GiB"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+}

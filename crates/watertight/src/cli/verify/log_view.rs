@@ -1,0 +1,189 @@
+//! The event log as `verify` asks it: what became of offsets that the tables lack.
+//!
+//! The log is looked at, never opened for writing. Only the stretches that are asked for are read.
+
+use std::sync::Arc;
+use std::time::Duration;
+use watertight_core::port::{ErrorKind, EventLog, Fetched, GapCause, OffsetBounds, PortError};
+use watertight_verify::finding::{Place, Unable};
+use watertight_verify::request::{InLog, LogView};
+
+/// Bytes of a fetch: records are only counted, so few are held at a time.
+const FETCH_BYTES_MAX: usize = 4 << 20;
+
+/// A log that is looked at.
+pub(super) struct LogOf {
+    log: Arc<dyn EventLog>,
+}
+
+impl LogOf {
+    pub(super) fn new(log: Arc<dyn EventLog>) -> Self {
+        Self { log }
+    }
+
+    /// What is known of the log's own range, `at..end`, by reading it.
+    fn read(
+        &self,
+        (topic, partition): (&str, i32),
+        (mut at, end): (i64, i64),
+        stretches: &mut Stretches,
+    ) -> Result<(), PortError> {
+        let mut reader = self.log.reader(topic, &[(partition, at)])?;
+        while at < end {
+            let before = at;
+            match reader.fetch(FETCH_BYTES_MAX, Duration::ZERO) {
+                Ok(parts) => {
+                    for part in parts.iter().filter(|part| part.partition == partition) {
+                        stretches.cover(part, (at, end));
+                        at = at.max(part.to);
+                    }
+                }
+                // Retention went on meanwhile.
+                Err(error) if error.kind == ErrorKind::OutOfRange => {
+                    let earliest = self.log.bounds(topic, partition)?.earliest;
+                    stretches.push(at, earliest.min(end), InLog::Gone);
+                    at = at.max(earliest);
+                    reader.seek(partition, at)?;
+                }
+                Err(error) => return Err(error),
+            }
+            if at == before {
+                let message = format!("the log has offsets {at}..{end} of {topic}/{partition} and does not give them");
+                return Err(PortError::new(ErrorKind::Stop, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl LogView for LogOf {
+    fn stretches(
+        &self,
+        topic: &str,
+        incarnation: &str,
+        partition: i32,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<(i64, i64, InLog)>, Unable> {
+        let unable = |error: PortError| Unable {
+            place: Place::default().of_partition(partition).offsets(from, to),
+            why: format!("the log of topic {topic} cannot be read: {}", error.chain()),
+        };
+        let mut stretches = Stretches::default();
+        let known = self.log.topic(topic).map_err(unable)?;
+        let known = known.filter(|info| info.incarnation == incarnation && (0..info.partitions).contains(&partition));
+        if known.is_none() {
+            stretches.push(from, to, InLog::Unknown);
+            return Ok(stretches.0);
+        }
+        let OffsetBounds { earliest, next } = self.log.bounds(topic, partition).map_err(unable)?;
+        stretches.push(from, to.min(earliest), InLog::Gone);
+        let (first, end) = (from.max(earliest), to.min(next));
+        if first < end {
+            self.read((topic, partition), (first, end), &mut stretches).map_err(unable)?;
+        }
+        stretches.push(from.max(next), to, InLog::Never);
+        Ok(stretches.0)
+    }
+}
+
+/// Stretches in order; neighbours of one kind are one.
+#[derive(Debug, Default)]
+struct Stretches(Vec<(i64, i64, InLog)>);
+
+impl Stretches {
+    fn push(&mut self, from: i64, to: i64, what: InLog) {
+        if from >= to {
+            return;
+        }
+        match self.0.last_mut() {
+            Some((_, end, last)) if *end == from && *last == what => *end = to,
+            _ => self.0.push((from, to, what)),
+        }
+    }
+
+    /// Adds what a fetch brought of `from..to`.
+    fn cover(&mut self, part: &Fetched, (from, to): (i64, i64)) {
+        let records =
+            part.records.metas().iter().map(|meta| (meta.offset, meta.offset.saturating_add(1), InLog::Record));
+        let gaps = part.gaps.iter().map(|gap| (gap.from, gap.to, cause(gap.cause)));
+        let mut pieces: Vec<(i64, i64, InLog)> = records.chain(gaps).collect();
+        pieces.sort_unstable_by_key(|(first, _, _)| *first);
+        let mut at = from;
+        for (first, end, what) in pieces {
+            let (first, end) = (first.max(at), end.min(to));
+            if first < end {
+                // A fetch covers its range with records and gaps; were there neither, nobody knows.
+                self.push(at, first, InLog::Unknown);
+                self.push(first, end, what);
+                at = end;
+            }
+        }
+        self.push(at, part.to.min(to), InLog::Unknown);
+    }
+}
+
+fn cause(cause: GapCause) -> InLog {
+    match cause {
+        GapCause::NoRecord => InLog::NoRecord,
+        GapCause::Damaged => InLog::Damaged,
+        GapCause::Retention => InLog::Gone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use watertight_adapters::segment_log::{SegmentLog, SegmentLogOptions};
+    use watertight_adapters::system::{SystemClock, SystemIds};
+    use watertight_core::port::Gap;
+    use watertight_core::record::{NewRecord, Records};
+
+    #[test]
+    fn a_log_says_what_it_has_what_it_never_had_and_that_it_is_another() {
+        let scratch = tempfile::tempdir().expect("scratch");
+        let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+        let options = SegmentLogOptions::default();
+        let log = SegmentLog::open(scratch.path(), options, clock.clone(), ids.clone()).expect("a log");
+        let topic = log.create_topic("t", 1).expect("a topic");
+        let record = NewRecord { value: Some(b"x"), ..NewRecord::default() };
+        log.append("t", 0, &[record; 5]).expect("appended");
+        let view = LogOf::new(Arc::new(SegmentLog::look(scratch.path(), clock, ids)));
+        let of = |incarnation: &str, partition, from, to| {
+            view.stretches("t", incarnation, partition, from, to).expect("readable")
+        };
+        let life = topic.incarnation.as_str();
+        assert_eq!(of(life, 0, 1, 3), [(1, 3, InLog::Record)]);
+        assert_eq!(of(life, 0, 3, 9), [(3, 5, InLog::Record), (5, 9, InLog::Never)]);
+        assert_eq!(of(life, 0, 7, 9), [(7, 9, InLog::Never)]);
+        assert_eq!(of(life, 1, 0, 2), [(0, 2, InLog::Unknown)]);
+        assert_eq!(of("another life", 0, 0, 2), [(0, 2, InLog::Unknown)]);
+    }
+
+    #[test]
+    fn records_and_gaps_are_told_apart_and_cut_to_what_was_asked() {
+        let mut records = Records::default();
+        for offset in [10, 11, 14] {
+            records.push(offset, 0, -1, None, None, None);
+        }
+        let gap = |from, to, cause| Gap { from, to, cause };
+        let part = Fetched {
+            partition: 0,
+            from: 10,
+            to: 20,
+            records,
+            gaps: vec![gap(12, 14, GapCause::Damaged), gap(15, 18, GapCause::NoRecord)],
+            log_end: 20,
+        };
+        let mut stretches = Stretches::default();
+        stretches.cover(&part, (11, 19));
+        let expected = [
+            (11, 12, InLog::Record),
+            (12, 14, InLog::Damaged),
+            (14, 15, InLog::Record),
+            (15, 18, InLog::NoRecord),
+            (18, 19, InLog::Unknown),
+        ];
+        assert_eq!(stretches.0, expected);
+    }
+}

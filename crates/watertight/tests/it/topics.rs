@@ -1,0 +1,170 @@
+//! A topic that is deleted and made anew, and one that gets more partitions, as the program meets them.
+
+use super::{fine, scratch, watertight, watertight_with_input};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+const PIPELINE: &str = "
+pipeline: notes
+log: { local: { path: data/log } }
+lake: data/lake
+streams:
+  notes:
+    event_id: id
+    partitions: 1
+    event_time: { column: at, watermark: 1 min }
+    columns:
+      id: { type: string, required: true }
+      at: { type: timestamp, required: true }
+models:
+  per_minute:
+    from: notes
+    window: 1 min
+    sql: SELECT window_start, count(*) AS notes FROM notes GROUP BY window_start
+commit: { interval: 50 ms }
+";
+/// Longest that anything here may take: far more than it needs on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One event for each id, a second apart; the first at that minute.
+fn produce<'a>(dir: &Path, minute: u32, ids: impl IntoIterator<Item = &'a str>) {
+    let event = |(second, id): (usize, &str)| {
+        format!("{{\"id\":\"{id}\",\"at\":\"2026-03-01T10:{minute:02}:{second:02}Z\"}}\n")
+    };
+    let input: String = ids.into_iter().enumerate().map(event).collect();
+    let arguments = ["produce", "-f", "p.yaml", "--stream", "notes", "--input", "-"];
+    let answer = watertight_with_input(dir, &arguments, &input);
+    assert_eq!(answer.code, Some(0), "{}", answer.err);
+}
+
+fn sql(dir: &Path, query: &str) -> String {
+    fine(dir, &["sql", "-f", "p.yaml", "--format", "csv", query])
+}
+
+/// A pipeline that runs until it is killed, at the latest when the test ends.
+struct Running<'a> {
+    child: Child,
+    dir: &'a Path,
+}
+
+impl<'a> Running<'a> {
+    fn start(dir: &'a Path) -> Self {
+        let said = std::fs::File::create(dir.join("said.log")).expect("a log");
+        let child = Command::new(env!("CARGO_BIN_EXE_watertight"))
+            .args(["run", "-f", "p.yaml"])
+            .current_dir(dir)
+            .env_remove("WATERTIGHT_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(said)
+            .spawn()
+            .expect("the program starts");
+        Self { child, dir }
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.dir.join("said.log")).unwrap_or_default()
+    }
+
+    /// Waits until silver has so many rows; the table may not be there yet.
+    fn wait_for_rows(&self, rows: usize) {
+        let began = Instant::now();
+        let count = ["sql", "-f", "p.yaml", "--format", "csv", "select count(*) as c from silver.notes"];
+        while watertight(self.dir, &count).out != format!("c\n{rows}\n") {
+            assert!(began.elapsed() < PATIENCE, "{rows} rows do not come: {}", self.said());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn wait_for_its_end(&mut self) -> ExitStatus {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("looked at") {
+                return status;
+            }
+            assert!(began.elapsed() < PATIENCE, "it goes on: {}", self.said());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Two lives of the topic with three records each, of which one is a duplicate, are in the tables.
+fn assert_both_lives_are_there(dir: &Path) {
+    assert_eq!(sql(dir, "select event_id from silver.notes order by 1"), "event_id\na\nb\nc\nd\ne\n");
+    let lives = "select count(*) as c, count(distinct _log_incarnation) as lives from bronze.notes";
+    assert_eq!(sql(dir, lives), "c,lives\n6,2\n");
+    let places = "select _kafka_offset as o, count(*) as c from bronze.notes group by _kafka_offset order by o";
+    assert_eq!(sql(dir, places), "o,c\n0,2\n1,2\n2,2\n");
+    assert_eq!(sql(dir, "select count(*) as c from bronze.notes_dlq"), "c\n0\n");
+    assert_eq!(sql(dir, "select sum(notes) as s from gold.per_minute"), "s\n5\n");
+}
+
+#[test]
+fn a_topic_deleted_between_two_runs_and_made_anew_is_read_from_0_and_nothing_is_lost_or_doubled() {
+    let dir = scratch();
+    let dir = dir.path();
+    std::fs::write(dir.join("p.yaml"), PIPELINE).expect("written");
+    produce(dir, 0, ["a", "b", "c"]);
+    fine(dir, &["run", "-f", "p.yaml", "--until-caught-up"]);
+    std::fs::remove_dir_all(dir.join("data/log/notes")).expect("the topic's folder");
+    produce(dir, 5, ["d", "a", "e"]);
+    let again = ["run", "-f", "p.yaml", "--until-caught-up", "--close-windows"];
+    let answer = watertight(dir, &again);
+    assert_eq!(answer.code, Some(0), "{}", answer.err);
+    assert!(answer.err.contains("the topic is not the one that was read before"), "{}", answer.err);
+    assert_both_lives_are_there(dir);
+    fine(dir, &again);
+    assert_both_lives_are_there(dir);
+}
+
+#[test]
+fn a_topic_deleted_under_a_running_pipeline_ends_it_with_1_and_the_next_run_reads_the_new_one_from_0() {
+    let dir = scratch();
+    let dir = dir.path();
+    std::fs::write(dir.join("p.yaml"), PIPELINE).expect("written");
+    produce(dir, 0, ["a", "b", "c"]);
+    let mut running = Running::start(dir);
+    running.wait_for_rows(3);
+    std::fs::rename(dir.join("data/log/notes"), dir.join("away")).expect("the topic's folder");
+    let ended = running.wait_for_its_end();
+    let said = running.said();
+    assert_eq!(ended.code(), Some(1), "{said}");
+    // Noticed by the reader, or by the question for new partitions.
+    let named = said.contains("was removed or made anew") || said.contains("was deleted while it was read");
+    assert!(said.contains("error: stream notes: ") && named, "{said}");
+    produce(dir, 5, ["d", "a", "e"]);
+    fine(dir, &["run", "-f", "p.yaml", "--until-caught-up", "--close-windows"]);
+    assert_both_lives_are_there(dir);
+}
+
+#[test]
+fn partitions_that_a_producer_adds_are_found_by_the_pipeline_that_runs_and_read_from_0() {
+    let dir = scratch();
+    let dir = dir.path();
+    std::fs::write(dir.join("p.yaml"), PIPELINE).expect("written");
+    produce(dir, 0, ["a", "b", "c"]);
+    let running = Running::start(dir);
+    running.wait_for_rows(3);
+    std::fs::write(dir.join("p.yaml"), PIPELINE.replace("partitions: 1", "partitions: 6")).expect("written");
+    let ids: Vec<String> = (0..40).map(|n| format!("n{n}")).collect();
+    produce(dir, 5, ids.iter().map(String::as_str));
+    running.wait_for_rows(43);
+    drop(running);
+    let added = "select count(distinct _kafka_partition) >= 3 as several from bronze.notes";
+    assert_eq!(sql(dir, added), "several\ntrue\n", "the ids are spread over the added partitions too");
+    let holes = "select count(*) as c from (select count(*) as n, min(_kafka_offset) as low, \
+        max(_kafka_offset) as high from bronze.notes group by _kafka_partition) t where low <> 0 or high + 1 <> n";
+    assert_eq!(sql(dir, holes), "c\n0\n");
+    fine(dir, &["run", "-f", "p.yaml", "--until-caught-up"]);
+    let rows = "select count(*) as c, count(distinct event_id) as d from silver.notes";
+    assert_eq!(sql(dir, rows), "c,d\n43,43\n", "a later run finds nothing that was passed over");
+}

@@ -10,6 +10,8 @@ pub mod books;
 pub mod compare;
 pub mod expect;
 pub mod finding;
+pub mod follow;
+pub mod guard;
 pub mod lake;
 pub mod report;
 pub mod request;

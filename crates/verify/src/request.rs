@@ -1,6 +1,8 @@
 //! What is to be verified, and what is asked of the world outside the tables.
 
 use crate::finding::Unable;
+use crate::lake::TableName;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// One end of a range of a table's versions.
@@ -12,6 +14,16 @@ pub enum Bound {
     TimeUs(i64),
 }
 
+/// What the ids of new rows of silver are held against.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ids {
+    /// All rows of silver: the ids of the whole table are read.
+    #[default]
+    All,
+    /// Each other only. Whether a record without a row is a duplicate of an older row, or lost, is then not told.
+    New,
+}
+
 /// What is looked at. Empty lists mean everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
@@ -19,12 +31,17 @@ pub struct Scope {
     pub tables: Vec<String>,
     /// Commits before this are not checked anew.
     pub since: Option<Bound>,
+    /// By table (`schema.name`), the first version that is checked anew, where the ones before were verified already. That
+    /// the files of those are still there is looked at all the same.
+    pub from_versions: BTreeMap<String, u64>,
     /// Commits after this are not looked at.
     pub until: Option<Bound>,
     /// Partitions of the topics.
     pub partitions: Vec<i32>,
     /// Metadata, books and statistics only: no row is read.
     pub quick: bool,
+    /// What the ids of rows that are checked anew are held against.
+    pub ids: Ids,
 }
 
 impl Scope {
@@ -40,9 +57,16 @@ impl Scope {
         self.partitions.is_empty() || self.partitions.contains(&partition)
     }
 
-    /// Whether a version, committed at this time (microseconds), is checked.
+    /// Whether a version of a table, committed at this time (microseconds), is checked.
     #[must_use]
-    pub fn has_version(&self, version: u64, committed_at_us: i64) -> bool {
+    pub fn has_version(&self, table: &TableName, version: u64, committed_at_us: i64) -> bool {
+        let verified = || self.from_versions.get(&table.to_string()).is_some_and(|first| version < *first);
+        self.bounds(version, committed_at_us) && (self.from_versions.is_empty() || !verified())
+    }
+
+    /// Whether a version lies between `since` and `until`, whatever was verified before.
+    #[must_use]
+    pub fn bounds(&self, version: u64, committed_at_us: i64) -> bool {
         let from = match self.since {
             None => true,
             Some(Bound::Version(first)) => version >= first,
@@ -131,4 +155,22 @@ pub struct Silent;
 
 impl Progress for Silent {
     fn at(&self, _: &str, _: u64, _: u64) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_table_has_its_own_first_version_and_since_holds_for_all() {
+        let table = |name: &str| TableName { schema: "silver".to_owned(), name: name.to_owned() };
+        let from_versions = BTreeMap::from([("silver.a".to_owned(), 5)]);
+        let scope = Scope { from_versions, ..Scope::default() };
+        assert!(!scope.has_version(&table("a"), 4, 0) && scope.has_version(&table("a"), 5, 0));
+        assert!(scope.has_version(&table("b"), 0, 0), "nothing of it was verified before");
+        assert!(scope.bounds(4, 0));
+        let scope = Scope { since: Some(Bound::Version(7)), ..scope };
+        assert!(!scope.has_version(&table("a"), 6, 0) && scope.has_version(&table("a"), 7, 0));
+        assert!(!scope.has_version(&table("b"), 6, 0));
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`verify`] goes through a lake in the order in which a fault shows first: the Delta log of each table, its files, its
 //! books; the offsets of bronze; silver against bronze; gold against silver; the producers' ledgers against all of it.
-//! A check that cannot be made is entered as such and the others go on.
+//! A check that cannot be made is entered as such and the others go on. A pipeline may commit meanwhile: see `observe`.
 
 pub mod books;
 pub mod conservation;
@@ -10,17 +10,18 @@ pub mod continuity;
 pub mod delta_log;
 pub mod gold;
 pub mod ledgers;
+mod observe;
 pub mod stream;
 
 use crate::books::copies::{self, Copies};
 use crate::expect::definition::Definitions;
 use crate::finding::{Findings, Place, Unable};
-use crate::lake::{self, Table, TableName};
+use crate::lake::{Table, TableName};
 use crate::report::{Inputs, Part, Report};
 use crate::request::{LogView, Progress, Request};
 use crate::rows::TableFacts;
 use crate::rows::facts;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use stream::Stream;
 
 /// A table as it was observed; facts only where its rows were read.
@@ -41,7 +42,7 @@ pub fn verify(
 ) -> Result<Report, Unable> {
     let findings = Findings::default();
     let mut parts = Vec::new();
-    let tables = observe(request, &findings)?;
+    let observe::Seen { tables, unread } = observe::observe(request, &findings)?;
     for table in tables.values() {
         parts.push(delta_log::check(table, request, &findings));
     }
@@ -52,7 +53,7 @@ pub fn verify(
             (name, Observed { table, facts })
         })
         .collect();
-    let books = Books::read(&tables, request, &findings);
+    let books = Books::read(&tables, &unread, request, &findings);
     for (name, observed) in &tables {
         if !request.scope.has_table(name) {
             continue;
@@ -74,45 +75,24 @@ pub fn verify(
 /// What the `ops` tables keep of the books and the definitions.
 struct Books {
     copies: Copies,
-    definitions: Definitions,
+    /// None where they could not be read: nothing can be judged then.
+    definitions: Option<Definitions>,
 }
 
 impl Books {
-    fn read(tables: &BTreeMap<String, Observed>, request: &Request, findings: &Findings) -> Self {
+    fn read(
+        tables: &BTreeMap<String, Observed>,
+        unread: &BTreeSet<String>,
+        request: &Request,
+        findings: &Findings,
+    ) -> Self {
         let table = |name: &str| tables.get(name).map(|observed| &observed.table);
+        let definitions = table(observe::DEFINITIONS).map(|table| Definitions::read(table, request, findings));
         Self {
             copies: table("ops.commits").map(|table| copies::read(table, request, findings)).unwrap_or_default(),
-            definitions: table("ops.definitions")
-                .map(|table| Definitions::read(table, request, findings))
-                .unwrap_or_default(),
+            definitions: (!unread.contains(observe::DEFINITIONS)).then(|| definitions.unwrap_or_default()),
         }
     }
-}
-
-/// All tables in scope and those that judging them needs.
-fn observe(request: &Request, findings: &Findings) -> Result<BTreeMap<String, Table>, Unable> {
-    let names = lake::find_tables(&request.lake)?;
-    for asked in &request.scope.tables {
-        if !names.iter().any(|name| name.to_string() == *asked) {
-            let why = format!("there is no table {asked} in {}", request.lake.display());
-            return Err(Unable { place: Place::table(asked), why });
-        }
-    }
-    let mut tables = BTreeMap::new();
-    for name in names.into_iter().filter(|name| is_needed(request, name)) {
-        match Table::observe(&request.lake, &name, findings) {
-            Ok(table) => {
-                tables.insert(name.to_string(), table);
-            }
-            Err(unable) => findings.unable(unable),
-        }
-    }
-    Ok(tables)
-}
-
-/// Whether a table is looked at: asked for, one of `ops`, or of the stream or model that was asked for.
-fn is_needed(request: &Request, name: &TableName) -> bool {
-    request.scope.has_table(&name.to_string()) || name.schema == "ops" || !request.scope.quick
 }
 
 /// Whether its rows are read: what others are judged by is, also if it was not asked for.
@@ -139,8 +119,9 @@ fn rows(
         books::check_pair(stream.bronze.0, stream.silver.0, &books.copies, request, findings);
         let names = [format!("bronze.{}", stream.name), format!("silver.{}", stream.name)];
         let letters = format!("bronze.{}_dlq", stream.name);
-        if names.iter().chain([&letters]).any(|name| request.scope.has_table(name)) {
-            parts.extend(conservation::check(stream, &books.definitions, request, progress, findings));
+        let asked = names.iter().chain([&letters]).any(|name| request.scope.has_table(name));
+        if let Some(definitions) = books.definitions.as_ref().filter(|_| asked) {
+            parts.extend(conservation::check(stream, definitions, request, progress, findings));
         }
     }
     for (name, gold) in tables.iter().filter(|(_, observed)| observed.table.name.schema == "gold") {
@@ -148,14 +129,19 @@ fn rows(
             continue;
         }
         let model = &gold.table.name.name;
-        let from = books.definitions.source_of(model);
-        let Some(silver) = from.and_then(|stream| tables.get(&format!("silver.{stream}"))) else {
-            let why =
-                format!("{name} cannot be recomputed: the silver table that model {model} reads is not to be found");
-            findings.unable(Unable { place: Place::table(name), why });
+        let unable = |why: String| findings.unable(Unable { place: Place::table(name), why });
+        let Some(definitions) = &books.definitions else {
+            unable(format!("{name} cannot be recomputed: {} could not be read", observe::DEFINITIONS));
             continue;
         };
-        parts.push(gold::check(&gold.table, &silver.table, &books.definitions, request, progress, findings));
+        let from = definitions.source_of(model);
+        let Some(silver) = from.and_then(|stream| tables.get(&format!("silver.{stream}"))) else {
+            unable(format!(
+                "{name} cannot be recomputed: the silver table that model {model} reads is not to be found"
+            ));
+            continue;
+        };
+        parts.push(gold::check(&gold.table, &silver.table, definitions, request, progress, findings));
     }
     if !request.ledgers.is_empty() {
         parts.extend(ledgers::check(&request.ledgers, &streams, request, findings));
@@ -163,7 +149,7 @@ fn rows(
     parts
 }
 
-/// The streams of which all three tables are there.
+/// The streams of which all three tables are there; of the others [`observe`] says that they cannot be compared.
 fn streams<'a>(tables: &'a BTreeMap<String, Observed>, copies: &Copies) -> Vec<Stream<'a>> {
     let part = |name: String| tables.get(&name).and_then(|o| o.facts.as_ref().map(|facts| (&o.table, facts)));
     tables

@@ -6,6 +6,7 @@
 use crate::books::Books;
 use crate::lake::{LiveFile, Table};
 use crate::rows::TableFacts;
+use crate::rows::facts::commit_of;
 use crate::spill::Buckets;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -92,9 +93,13 @@ pub(super) fn blind_files((table, facts): Observed<'_>) -> Vec<Blind> {
     blind
 }
 
-/// What the books of the commit that added a file say of where its rows are from.
-fn ranges_of(table: &Table, file: &LiveFile) -> Option<Vec<(String, i32, i64, i64)>> {
-    let commit = table.commits.iter().find(|commit| commit.version == file.version)?;
+/// What the books of the commit that added a file say of where its rows are from. (A file that is known from a checkpoint
+/// only has the checkpoint's version, whose commit did not add it.)
+pub(super) fn ranges_of(table: &Table, file: &LiveFile) -> Option<Vec<(String, i32, i64, i64)>> {
+    let commit = commit_of(table, file.version)?;
+    if !commit.adds.iter().any(|add| add.path == file.add.path) {
+        return None;
+    }
     let books = commit.books().filter(|books| books.kind == "append")?;
     let range = |entry: &crate::books::Entry| (books.incarnation.clone(), entry.partition, entry.from, entry.to);
     Some(books.entries.iter().map(range).collect())

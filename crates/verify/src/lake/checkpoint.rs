@@ -8,6 +8,7 @@ use super::entry::{RawAdd, RawMetadata, Unread, open};
 use super::footer;
 use super::listing::Checkpoint;
 use super::text::clean;
+use crate::guard::guarded;
 use arrow::array::{Array, AsArray, Int64Array, ListArray, MapArray, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{Int32Type, Int64Type};
 use parquet::arrow::ProjectionMask;
@@ -16,7 +17,6 @@ use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// The largest checkpoint that is read: some ten million files.
@@ -69,9 +69,9 @@ pub(super) fn read(checkpoint: &Checkpoint, log: &Path, take: &mut dyn FnMut(Row
     let mut rows_left = ROWS_MAX;
     for path in checkpoint.paths(log) {
         let rows = &mut rows_left;
-        match catch_unwind(AssertUnwindSafe(|| read_file(&path, rows, take))) {
-            Ok(done) => done?,
-            Err(_) => return Err(damaged("makes the reader of Parquet fail")),
+        match guarded(|| read_file(&path, rows, take)) {
+            Some(done) => done?,
+            None => return Err(damaged("makes the reader of Parquet fail")),
         }
     }
     Ok(())

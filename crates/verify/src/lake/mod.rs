@@ -21,7 +21,7 @@ pub(crate) mod tables;
 mod tests;
 pub(crate) mod text;
 
-pub use tables::{Survey, find_tables, survey};
+pub use tables::{Survey, find_tables, has_grown, survey};
 
 use crate::books::Books;
 use crate::finding::{Findings, Unable};

@@ -1,9 +1,10 @@
 //! The tables of a lake: folders `<schema>/<table>` with a Delta log.
 
 use super::TableName;
-use super::listing::Listing;
+use super::listing::{Listing, entry_name};
 use super::text::clean;
 use crate::finding::{Place, Unable};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -70,6 +71,20 @@ pub fn survey(lake: &Path) -> Result<Survey, Unable> {
     survey.tables.sort();
     survey.outside.sort();
     Ok(survey)
+}
+
+/// Whether a lake has a table that is not among these, or one of them a version above the one named. It costs a look at
+/// names, and reads no entry.
+///
+/// # Errors
+/// As [`find_tables`].
+pub fn has_grown(lake: &Path, known: &BTreeMap<String, u64>) -> Result<bool, Unable> {
+    let tables = find_tables(lake)?;
+    Ok(tables.iter().any(|table| {
+        let next = known.get(&table.to_string()).and_then(|version| version.checked_add(1));
+        let log = lake.join(&table.schema).join(&table.name).join(LOG_FOLDER);
+        next.is_none_or(|next| log.join(entry_name(next)).symlink_metadata().is_ok())
+    }))
 }
 
 /// A log without a version is what a process leaves that died while it made the table; with data beside it, it is a
@@ -155,6 +170,20 @@ mod tests {
         let names = |of: &[TableName]| of.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(names(&survey.tables), ["bronze.own", "bronze.within"]);
         assert_eq!(names(&survey.outside), ["bronze.lured", "gold.*"]);
+    }
+
+    #[test]
+    fn a_lake_has_grown_with_a_table_that_is_not_known_or_the_next_version_of_one_that_is() {
+        let scratch = tempfile::tempdir().unwrap();
+        log(scratch.path(), "bronze/ticks");
+        let grown = |known: &[(&str, u64)]| {
+            let known = known.iter().map(|(table, version)| ((*table).to_owned(), *version)).collect();
+            has_grown(scratch.path(), &known).unwrap()
+        };
+        assert!(grown(&[]) && !grown(&[("bronze.ticks", 0)]) && !grown(&[("bronze.ticks", 0), ("gold.gone", 7)]));
+        fs::write(scratch.path().join("bronze/ticks/_delta_log/00000000000000000001.json"), b"{}").unwrap();
+        assert!(grown(&[("bronze.ticks", 0)]) && !grown(&[("bronze.ticks", 1)]));
+        assert!(has_grown(&scratch.path().join("nowhere"), &BTreeMap::new()).is_err());
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub fn certify(report: &Report, request: &Request, progress: &dyn Progress) -> R
         && scope.tables.is_empty()
         && scope.partitions.is_empty()
         && scope.since.is_none()
+        && scope.from_versions.is_empty()
         && scope.until.is_none();
     if !whole {
         return Err(Refused::Partial);

@@ -19,7 +19,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 mod text;
-mod words;
+pub(crate) mod words;
 
 pub use against::CertificateReport;
 pub use runbook::runbook;
@@ -121,6 +121,14 @@ pub struct Reported {
     pub advice: String,
     /// Path of the runbook in the repository.
     pub runbook: String,
+}
+
+impl Reported {
+    /// In one line, fit for a terminal: `FAULT rows.lost, silver.ticks, version 3, partition 2, offset 7: …`.
+    pub(crate) fn line(&self) -> String {
+        let (kind, place) = (text::kind(self.severity), words::place(&self.place));
+        format!("{kind} {}, {place}: {}", self.code.name(), words::plain(&self.what))
+    }
 }
 
 impl From<Finding> for Reported {
@@ -291,9 +299,10 @@ fn scope(request: &Request) -> ScopeReport {
         Bound::TimeUs(us) => words::instant(us),
     };
     let scope = &request.scope;
+    let before = !scope.from_versions.is_empty();
     ScopeReport {
         tables: scope.tables.clone(),
-        since: scope.since.map(bound),
+        since: scope.since.map(bound).or_else(|| before.then(|| "what was verified before".to_owned())),
         until: scope.until.map(bound),
         partitions: scope.partitions.clone(),
         quick: scope.quick,

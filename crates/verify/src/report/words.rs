@@ -3,13 +3,13 @@
 use crate::finding::Place;
 
 /// An instant in RFC 3339.
-pub(super) fn instant(us: i64) -> String {
+pub(crate) fn instant(us: i64) -> String {
     jiff::Timestamp::from_microsecond(us).map_or_else(|_| format!("{us} us"), |time| format!("{time:.6}"))
 }
 
 /// Text without anything that a terminal would obey: control characters are written as escapes. So are those that turn
 /// the direction of text around, by which a name could pass for another.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let obeyed = |c: char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
@@ -25,7 +25,7 @@ pub(super) fn plain(text: &str) -> String {
 }
 
 /// Where something is: `bronze.ticks, version 3, partition 2, offsets 10..12`.
-pub(super) fn place(place: &Place) -> String {
+pub(crate) fn place(place: &Place) -> String {
     let mut words = Vec::new();
     words.extend(place.table.as_deref().map(plain));
     words.extend(place.version.map(|version| format!("version {version}")));
@@ -39,17 +39,17 @@ pub(super) fn place(place: &Place) -> String {
 }
 
 /// Offsets `from..to`, `to` exclusive; one alone by its number.
-pub(super) fn offsets(from: i64, to: i64) -> String {
+pub(crate) fn offsets(from: i64, to: i64) -> String {
     if from.checked_add(1) == Some(to) { format!("offset {from}") } else { format!("offsets {from}..{to}") }
 }
 
 /// A count with its noun in the right number: `1 fault`, `2 faults`.
-pub(super) fn counted(count: u64, noun: &str) -> String {
+pub(crate) fn counted(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 /// Digits in groups of three: `12 345 678` would wrap, `12,345,678` reads.
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -50,7 +50,7 @@ fn in_scope(table: &Table, file: &LiveFile, request: &Request) -> bool {
     let at_us = commit.map_or(0, |commit| commit.timestamp_us);
     // A rewrite behind the end of the scope holds rows of before.
     let rewrite = commit.is_some_and(|commit| !commit.is_append());
-    request.scope.has_version(file.version, at_us) || (rewrite && request.scope.until.is_some())
+    request.scope.has_version(&table.name, file.version, at_us) || (rewrite && request.scope.until.is_some())
 }
 
 /// The commit of a version, where its entry was read.

@@ -7,12 +7,12 @@
 use super::FileProblem;
 use super::thrift::{self, Broken, Tag};
 use crate::finding::{Code, Place, Unable};
+use crate::guard;
 use parquet::basic::Type;
 use parquet::file::metadata::ColumnChunkMetaData;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Most nodes of a file's schema.
 const NODES_MAX: u64 = 100_000;
@@ -56,8 +56,7 @@ pub(super) fn io_problem(file: &str, what: &str, error: &io::Error) -> FileProbl
 
 /// Runs what reads foreign bytes; a panic is a damaged file.
 pub(super) fn guarded<T>(read: impl FnOnce() -> T) -> Result<T, FileProblem> {
-    catch_unwind(AssertUnwindSafe(read))
-        .map_err(|_| damaged("its bytes make the reader fail: no valid writer made them"))
+    guard::guarded(read).ok_or_else(|| damaged("its bytes make the reader fail: no valid writer made them"))
 }
 
 fn words(broken: Broken) -> &'static str {

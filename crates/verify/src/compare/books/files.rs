@@ -44,7 +44,7 @@ pub(super) fn check(
             Files::Unread => accounted.extend(paths),
             Files::Live(files) => {
                 accounted.extend(paths);
-                if request.scope.has_version(step.version, step.timestamp_us) {
+                if request.scope.has_version(&table.name, step.version, step.timestamp_us) {
                     check_commit(table, layer, step.version, books, &files, request, findings);
                 }
             }
@@ -97,7 +97,7 @@ fn check_commit(
 pub(super) fn check_statistics(table: &Table, steps: &[Step<'_>], request: &Request, findings: &Findings) {
     for step in steps {
         let (Some(books), Some(commit)) = (step.append(), step.commit) else { continue };
-        if !request.scope.has_version(step.version, step.timestamp_us) {
+        if !request.scope.has_version(&table.name, step.version, step.timestamp_us) {
             continue;
         }
         let counts: Option<Vec<u64>> = commit.adds.iter().map(|add| rows_said(add.stats.as_deref())).collect();

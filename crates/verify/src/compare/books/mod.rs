@@ -44,7 +44,7 @@ pub fn check(
     let mut chain = chain::Chain::begin(table, layer);
     let mut positions = positions::Followed::begin(table, layer);
     for step in &steps {
-        let judged = request.scope.has_version(step.version, step.timestamp_us);
+        let judged = request.scope.has_version(&table.name, step.version, step.timestamp_us);
         let told = judged.then_some(findings);
         if let (Some(findings), Some(books)) = (told, step.books) {
             looked_at += 1;

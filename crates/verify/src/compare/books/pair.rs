@@ -74,7 +74,7 @@ pub fn check_pair(bronze: &Table, silver: &Table, copies: &Copies, request: &Req
             let (from, bronze_before, silver_before) =
                 before.unwrap_or((entry.from, Running::default(), Running::default()));
             let (of_bronze, of_silver) = (bronze_sum.since(&bronze_before), silver_sum.since(&silver_before));
-            let judged = request.scope.has_version(step.version, step.timestamp_us)
+            let judged = request.scope.has_version(&silver.name, step.version, step.timestamp_us)
                 && request.scope.has_partition(entry.partition);
             if judged && of_bronze != of_silver {
                 let place = place(silver, step.version).of_partition(entry.partition).offsets(from, entry.to);

@@ -8,9 +8,10 @@
 //! of silver is of one incarnation.
 
 use super::plan::SilverCommit;
-use crate::compare::stream::{Blind, Observed, blind_files};
+use crate::compare::stream::{Blind, Observed, blind_files, ranges_of};
 use crate::lake::{LiveFile, Table};
 use crate::request::Request;
+use crate::rows::facts::commit_of;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -71,16 +72,17 @@ pub(super) fn sources<'a>(
                 Some(facts.held.iter().map(range).collect())
             }
             None if blind.iter().any(|blind| blind.path == *path) => continue,
-            None => None,
+            None => ranges_of(table, file),
         };
         found.push(Source { path, file, incarnation: incarnation_of(file.version), held });
     }
     (found, blind)
 }
 
-fn in_scope(table: &Table, version: u64, request: &Request) -> bool {
-    let commit = table.commits.iter().find(|commit| commit.version == version);
-    commit.is_none_or(|commit| request.scope.has_version(version, commit.timestamp_us))
+/// Whether a file of this version is checked anew; one whose commit is not known may be.
+pub(super) fn in_scope(table: &Table, version: u64, request: &Request) -> bool {
+    let commit = commit_of(table, version);
+    commit.is_none_or(|commit| request.scope.has_version(&table.name, version, commit.timestamp_us))
 }
 
 /// The incarnation of silver's rows by the version that added their file.

@@ -7,6 +7,10 @@
 //! against the books. The ids of all valid records and rows go to buckets and are judged at the end ([`ids`]): whether a
 //! valid record without a row is a duplicate or lost is known only then. [`rest`] looks at what no commit covers.
 //!
+//! Versions that are out of scope are not gone through; the ids of their rows are read all the same, unless the scope says
+//! that new ids are held against each other only ([`crate::request::Ids`]): then a valid record without a row is counted
+//! as the duplicate that it may be, and told as nothing.
+//!
 //! What lies above silver's position is not judged: a pipeline that runs, or was stopped, is behind bronze there. Dead
 //! letters may be one commit ahead of silver. It never says of what could not be read that it is lost, nor that it is fine.
 

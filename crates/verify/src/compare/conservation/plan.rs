@@ -105,7 +105,7 @@ pub(super) fn silver_commits<'a>(
         if books.kind != "append" {
             continue;
         }
-        let judged = request.scope.has_version(commit.version, commit.timestamp_us);
+        let judged = request.scope.has_version(&table.name, commit.version, commit.timestamp_us);
         commits.push(SilverCommit { version: commit.version, books, judged, follows_a_gap: gap });
         gap = false;
     }

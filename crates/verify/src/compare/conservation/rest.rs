@@ -2,11 +2,12 @@
 //! letters that no commit covers, which nobody wrote by the books.
 
 use super::columns::{id_texts, positions, typed};
-use super::files::{Cover, Source};
+use super::files::{Cover, Source, in_scope};
 use super::ids::{IdRecord, NO_COMMIT, SILVER};
 use super::read::open;
 use super::walk::Walk;
 use crate::finding::{Code, Place, Unable};
+use crate::request::Ids;
 use arrow::array::{Array, RecordBatch, StringArray};
 use arrow::datatypes::DataType;
 
@@ -19,7 +20,12 @@ const BOOKS_MISSING: &str = "rows that no readable commit covers could not be co
 /// When the scratch folder fails.
 pub(super) fn silver(walk: &mut Walk<'_>, judged: &Cover, cover: &Cover, any_unreadable: bool) -> Result<(), Unable> {
     let table = walk.ground.stream.silver.0;
-    let sources: Vec<Source<'_>> = walk.silver.0.iter().filter(|source| !source.is_within(judged)).cloned().collect();
+    let request = walk.ground.request;
+    // Among themselves, new rows are held against new files only; those may have rows that no commit covers.
+    let is_asked =
+        |source: &&Source<'_>| request.scope.ids == Ids::All || in_scope(table, source.file.version, request);
+    let sources = walk.silver.0.iter().filter(|source| !source.is_within(judged)).filter(is_asked);
+    let sources: Vec<Source<'_>> = sources.cloned().collect();
     let mut outside = Outside { any_unreadable, told: false };
     for source in &sources {
         let place = Place::table(&walk.ground.silver_name).in_file(source.path);

@@ -9,6 +9,7 @@ use super::plan::SilverCommit;
 use super::read::open;
 use super::runs::ranges;
 use crate::finding::{Code, KEPT_PER_CODE, Place, Unable};
+use crate::request::Ids;
 use crate::spill::Buckets;
 use arrow::array::Array;
 use std::collections::BTreeMap;
@@ -39,11 +40,14 @@ pub(super) fn tell(
     let mut found = Found::default();
     let (mut ids, mut faults) = (0_u64, Vec::new());
     let mut kept = [0_usize; 3];
+    // Of a record whose id is in no new row, only the older rows tell whether it is a duplicate.
+    let tells_lost = ground.request.scope.ids == Ids::All;
     records.drain(&mut |records| {
         ids = ids.saturating_add(judge_all(records, &mut faults));
         for fault in faults.drain(..) {
             let [doubled, not_first, lost] = &mut kept;
             match fault {
+                Fault::Lost(_) | Fault::Unseen(_) if !tells_lost => {}
                 fault @ Fault::Doubled(..) => keep(ground, commits, &mut found, fault, doubled),
                 fault @ Fault::NotFirst { .. } => keep(ground, commits, &mut found, fault, not_first),
                 Fault::Lost(at) if found.lost_kept < LOST_KEPT_MAX => {

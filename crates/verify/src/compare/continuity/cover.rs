@@ -40,7 +40,7 @@ impl Cover {
         let mut cover = Self { partitions: Vec::new(), by_key: BTreeMap::new() };
         for commit in &table.commits {
             let Some(books) = commit.books().filter(|books| books.kind == "append") else { continue };
-            let in_scope = request.scope.has_version(commit.version, commit.timestamp_us);
+            let in_scope = request.scope.has_version(&table.name, commit.version, commit.timestamp_us);
             for entry in &books.entries {
                 // Ranges that are none were entered with the books.
                 if entry.from < 0 || entry.to <= entry.from {

@@ -44,7 +44,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn in_scope(&self, commit: &Commit) -> bool {
-        self.request.scope.has_version(commit.version, commit.timestamp_us)
+        self.request.scope.has_version(&self.table.name, commit.version, commit.timestamp_us)
     }
 
     fn place(&self) -> Place {

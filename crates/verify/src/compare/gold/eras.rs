@@ -57,7 +57,7 @@ impl Closed {
             if let Some(latest) = latest.filter(|latest| *latest > books.definition) {
                 closed.outdated.push((commit.version, books.definition, latest));
             }
-            if scope.has_version(commit.version, commit.timestamp_us) {
+            if scope.has_version(&gold.name, commit.version, commit.timestamp_us) {
                 if first_known {
                     closed.by_definitions(in_force, until, books.definition);
                 } else {

@@ -33,6 +33,7 @@ mod tests;
 
 use crate::expect::definition::Definitions;
 use crate::finding::{Code, Findings, Place, Unable};
+use crate::guard::guarded;
 use crate::lake::{LiveFile, Table};
 use crate::report::Part;
 use crate::request::{Progress, Request};
@@ -82,10 +83,11 @@ fn on_its_own_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Strin
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("gold".to_owned()).stack_size(STACK_BYTES);
         let running = thread
-            .spawn_scoped(scope, work)
+            .spawn_scoped(scope, || guarded(work))
             .map_err(|error| format!("no thread to compute the windows with: {error}; free memory and try again"))?;
         // What a panic says may hold values of rows.
-        running.join().map_err(|_| "computing the windows panicked; please report it with the model's SQL".to_owned())
+        let computed = running.join().ok().flatten();
+        computed.ok_or_else(|| "computing the windows panicked; please report it with the model's SQL".to_owned())
     })
 }
 
@@ -144,7 +146,7 @@ impl<'a> Check<'a> {
                 self.closed.eras.iter().filter(|era| !models.contains_key(&era.version)).cloned().collect();
             let (gold_table, closed) = (self.gold, &self.closed);
             let look = stray::Strays { gold: gold_table, model, closed, unknown: &unknown, stretches: &all };
-            look.find(&gold, self.findings);
+            look.find(gold.iter().filter(|file| self.in_scope(file.file)), self.findings);
         }
         let below = positions(self.gold);
         let table = Arc::new(without_commits(self.silver));
@@ -223,6 +225,11 @@ impl<'a> Check<'a> {
             }
         }
         models
+    }
+
+    fn in_scope(&self, file: &LiveFile) -> bool {
+        let committed_at_us = self.gold.committed_at_us(file.version);
+        self.request.scope.has_version(&self.gold.name, file.version, committed_at_us)
     }
 
     fn report_outdated(&self) {

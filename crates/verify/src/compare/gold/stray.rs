@@ -32,7 +32,7 @@ pub(super) struct Strays<'a> {
 
 impl Strays<'_> {
     /// Enters every stray row. Files that cannot be read are entered with their stretches.
-    pub(super) fn find(&self, files: &[Dated<'_>], findings: &Findings) {
+    pub(super) fn find<'f, 'd: 'f>(&self, files: impl Iterator<Item = &'f Dated<'d>>, findings: &Findings) {
         let table = self.gold.name.to_string();
         let mut covered: Covered = BTreeMap::new();
         for (_, stretch) in self.stretches {

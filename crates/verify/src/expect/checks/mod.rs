@@ -16,6 +16,7 @@ mod tests;
 use super::arrays::{array, arrow_type};
 use super::definition::{ColumnType, StreamDefinition};
 use super::{NULL, Value};
+use crate::guard::guarded;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
@@ -25,7 +26,6 @@ use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use exact::exact;
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// A batch that cannot be evaluated is cut into so many parts, and those again.
@@ -67,10 +67,10 @@ impl Checks {
         for check in &definition.checks {
             let of_check = |why: String| format!("check '{}' cannot be planned: {why}", check.name);
             let plan = || planned.plan(&check.sql, &session);
-            let expression = match catch_unwind(AssertUnwindSafe(plan)) {
-                Ok(Ok(expression)) => expression,
-                Ok(Err(error)) => return Err(of_check(first_line(&error))),
-                Err(_) => return Err(of_check("DataFusion panics over it".to_owned())),
+            let expression = match guarded(plan) {
+                Some(Ok(expression)) => expression,
+                Some(Err(error)) => return Err(of_check(first_line(&error))),
+                None => return Err(of_check("DataFusion panics over it".to_owned())),
             };
             planned.used.extend(collect_columns(&expression).iter().map(|column| column.index()));
             planned.checks.push(Check { reason: format!("check:{}", check.name), expression });
@@ -140,7 +140,7 @@ fn failing(expression: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Vec<bool>
 /// What the expression gives for each row; `None` where it cannot be evaluated for all of them at once.
 fn passes(expression: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Option<BooleanArray> {
     let evaluate = || expression.evaluate(batch).and_then(|value| value.into_array(batch.num_rows()));
-    let value = catch_unwind(AssertUnwindSafe(evaluate)).ok()?.ok()?;
+    let value = guarded(evaluate)?.ok()?;
     value.as_boolean_opt().filter(|passes| passes.len() == batch.num_rows()).cloned()
 }
 

@@ -26,3 +26,14 @@ impl Ids for SystemIds {
         uuid::Uuid::new_v4().to_string()
     }
 }
+
+/// The lowest priority that Linux has.
+const NICE_MAX: i32 = 19;
+
+/// Gives this thread, and those that it starts from here on, what the others leave of the processors.
+///
+/// # Errors
+/// When the system refuses.
+pub fn yield_to_others() -> std::io::Result<()> {
+    rustix::process::setpriority_process(None, NICE_MAX).map_err(std::io::Error::from)
+}

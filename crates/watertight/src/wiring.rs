@@ -43,8 +43,16 @@ pub(crate) fn open_lake_with(config: &PipelineConfig, steps: &Steps) -> Arc<dyn 
 /// # Errors
 /// When a handler cannot be installed.
 pub(crate) fn on_signals(flag: &Arc<AtomicBool>) -> std::io::Result<()> {
+    on_signals_ending_with(1, flag)
+}
+
+/// As [`on_signals`], with the exit code that a second signal ends the process with.
+///
+/// # Errors
+/// When a handler cannot be installed.
+pub(crate) fn on_signals_ending_with(code: i32, flag: &Arc<AtomicBool>) -> std::io::Result<()> {
     for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(flag))?;
+        signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(flag))?;
         signal_hook::flag::register(signal, Arc::clone(flag))?;
     }
     Ok(())

@@ -3,6 +3,7 @@
 //! Contract: what can be read is shown. A table or a topic that cannot leaves its numbers at nothing, and its name and
 //! the reason with the stream or model it belongs to.
 
+use super::Verified;
 use super::health_file::{HealthFile, Reading};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ pub(crate) struct Status {
     pub(crate) streams: Vec<StreamStatus>,
     /// Models.
     pub(crate) models: Vec<ModelStatus>,
+    /// What `verify` said last of the whole lake, or of what it follows.
+    pub(crate) verified: Option<Verified>,
 }
 
 impl Status {
@@ -150,7 +153,8 @@ pub(crate) fn gather(config: &PipelineConfig, log: &dyn EventLog, lake: &dyn Lak
         model_status(def, lake, reading)
     });
     let (streams, models) = (streams.collect(), models.collect());
-    Status { pipeline: config.name.clone(), run_by, streams, models }
+    let verified = Verified::read(&config.state);
+    Status { pipeline: config.name.clone(), run_by, streams, models, verified }
 }
 
 fn stream_status(def: &StreamDef, log: &dyn EventLog, lake: &dyn Lake, reading: Option<Reading>) -> StreamStatus {

@@ -1,27 +1,16 @@
 //! What only the running process knows, left in a small file for `status`: conditions, commit times, rebuilding.
 //!
-//! A cache of telemetry, never fsynced, and believed only while the process that wrote it holds the run lock, except
-//! for failures, which stay true until the next run.
-//!
-//! Format: a JSON object, a line feed, its checksum as 32 hex digits, a line feed, then whatever fills the file up.
-//! It is overwritten in place, in space that it has already: a full disk is what it must be able to tell of, and then
-//! no new file can be written. A reader that meets a half-written one sees a wrong checksum and reads again.
+//! A cache of telemetry (`telemetry` has its format), believed only while the process that wrote it holds the run lock,
+//! except for failures, which stay true until the next run.
 
+use super::telemetry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
-use watertight_core::books::record_checksum;
 use watertight_pipeline::runtime::{Condition, Part, Rebuilding};
-
-/// Size of the file at least: a few hundred parts with a long error each. What goes beyond needs space on the disk.
-const RESERVED_BYTES: usize = 64 << 10;
-/// A reader can meet a half-written file; that many in a row it cannot.
-const READS_MAX: usize = 8;
 
 /// The file's content.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -54,7 +43,7 @@ impl HealthFile {
     /// each part ended. What cannot be read counts as nothing known.
     #[must_use]
     pub(crate) fn read(state_dir: &Path, run_by: Option<&str>) -> Self {
-        let Some(mut file) = Self::written(state_dir) else { return Self::default() };
+        let Some(mut file) = telemetry::read::<Self>(&path(state_dir)) else { return Self::default() };
         let its_own = run_by == Some(format!("process {}", file.process).as_str());
         let lasting = |reading: &Reading| matches!(reading.condition, Condition::Failed { .. } | Condition::Done);
         let believed = |reading: &Reading| its_own || (run_by.is_none() && lasting(reading));
@@ -62,39 +51,6 @@ impl HealthFile {
         file.models.retain(|_, reading| believed(reading));
         file
     }
-
-    fn written(state_dir: &Path) -> Option<Self> {
-        for _ in 0..READS_MAX {
-            if let Some(file) = Self::decode(&std::fs::read(path(state_dir)).ok()?) {
-                return Some(file);
-            }
-            std::thread::yield_now();
-        }
-        None
-    }
-
-    fn encode(&self) -> io::Result<Vec<u8>> {
-        let mut bytes = serde_json::to_vec(self).map_err(io::Error::other)?;
-        let sum = checksum(&bytes);
-        bytes.push(b'\n');
-        bytes.extend_from_slice(sum.as_bytes());
-        bytes.push(b'\n');
-        bytes.resize(bytes.len().max(RESERVED_BYTES), b' ');
-        Ok(bytes)
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut lines = bytes.split(|byte| *byte == b'\n');
-        let (text, sum) = (lines.next()?, lines.next()?);
-        if checksum(text).as_bytes() != sum {
-            return None;
-        }
-        serde_json::from_slice(text).ok()
-    }
-}
-
-fn checksum(text: &[u8]) -> String {
-    format!("{:032x}", record_checksum(0, 0, None, Some(text)))
 }
 
 fn path(state_dir: &Path) -> PathBuf {
@@ -146,10 +102,8 @@ impl HealthWriter {
     }
 
     fn overwrite(&self, file: &HealthFile) -> io::Result<()> {
-        let bytes = file.encode()?;
         std::fs::create_dir_all(&self.state_dir)?;
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path(&self.state_dir))?;
-        file.write_all_at(&bytes, 0)
+        telemetry::overwrite(&path(&self.state_dir), file)
     }
 }
 
@@ -188,9 +142,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("scratch");
         for condition in [waiting(), Condition::Waiting { error: "x".repeat(5000) }, Condition::Running] {
             write(dir.path(), condition.clone());
-            let file = HealthFile::written(dir.path()).expect("whole");
+            let file = telemetry::read::<HealthFile>(&path(dir.path())).expect("whole");
             assert_eq!(file.streams["s"].condition, condition);
-            assert_eq!(std::fs::metadata(path(dir.path())).expect("there").len(), RESERVED_BYTES as u64);
+            assert_eq!(std::fs::metadata(path(dir.path())).expect("there").len(), telemetry::RESERVED_BYTES as u64);
         }
     }
 
@@ -202,10 +156,10 @@ mod tests {
         for at in [0, 20, 100] {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;
-            assert_eq!(HealthFile::decode(&bytes), None, "byte {at}");
+            assert_eq!(telemetry::decode::<HealthFile>(&bytes), None, "byte {at}");
         }
-        assert_eq!(HealthFile::decode(&whole[..50]), None);
-        assert_eq!(HealthFile::decode(b""), None);
-        assert!(HealthFile::decode(&whole).is_some());
+        assert_eq!(telemetry::decode::<HealthFile>(&whole[..50]), None);
+        assert_eq!(telemetry::decode::<HealthFile>(b""), None);
+        assert!(telemetry::decode::<HealthFile>(&whole).is_some());
     }
 }

@@ -4,8 +4,11 @@ mod gather;
 mod health_file;
 mod progress_line;
 mod render;
+mod telemetry;
+mod verified;
 
 pub(crate) use gather::{Status, gather};
 pub(crate) use health_file::HealthWriter;
 pub(crate) use progress_line::ProgressLine;
 pub(crate) use render::render;
+pub(crate) use verified::Verified;

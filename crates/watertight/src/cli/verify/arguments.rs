@@ -2,6 +2,7 @@
 
 use super::super::quantity;
 use std::path::PathBuf;
+use std::time::Duration;
 use watertight_verify::request::Bound;
 
 /// Arguments of `verify`.
@@ -14,12 +15,14 @@ Exit codes:
   1   a finding: at least one fault
   2   not able to check (and no fault was seen), or the command line is wrong
   78  the pipeline file is wrong
+With --follow: the worst of all rounds, once SIGTERM or Ctrl-C ends it; a second signal ends it at once, with 2.
 
 Examples:
   watertight verify -f pipeline.yaml
   watertight verify -f pipeline.yaml --ledger acked-*.jsonl --report report.html
   watertight verify -f pipeline.yaml --certificate march.json --key auditor.key
-  watertight verify -f pipeline.yaml --against march.json --public-key auditor.key.pub"
+  watertight verify -f pipeline.yaml --against march.json --public-key auditor.key.pub
+  watertight verify -f pipeline.yaml --follow --format json"
 )]
 pub(crate) struct Args {
     /// The pipeline file.
@@ -43,6 +46,12 @@ pub(crate) struct Args {
     /// Read no row: metadata, books and statistics only, since the certificate where --against names one.
     #[arg(long)]
     pub(super) quick: bool,
+    /// Go on: check new commits as they come, beside the pipeline and at the lowest priority, until stopped. A line a round.
+    #[arg(long, conflicts_with_all = ["until", "ledger", "report", "certificate", "against"])]
+    pub(super) follow: bool,
+    /// Rest this long between two rounds, and longer where rounds take long.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = quantity::duration, requires = "follow")]
+    pub(super) every: Duration,
     /// Ledgers that producers wrote: each acknowledged id must be in the tables, at its position, and no other.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(super) ledger: Vec<PathBuf>,
@@ -69,13 +78,31 @@ pub(crate) struct Args {
     pub(super) memory: usize,
 }
 
+impl Args {
+    /// What alone is looked at, in words; none where that is all.
+    pub(super) fn only(&self) -> Option<String> {
+        let bound = |bound: Bound| match bound {
+            Bound::Version(version) => format!("version {version}"),
+            Bound::TimeUs(us) => {
+                jiff::Timestamp::from_microsecond(us).map_or_else(|_| format!("{us} us"), |at| at.to_string())
+            }
+        };
+        let mut words = self.table.clone();
+        words.extend(self.partition.iter().map(|partition| format!("partition {partition}")));
+        words.extend(self.since.map(|since| format!("since {}", bound(since))));
+        words.extend(self.until.map(|until| format!("until {}", bound(until))));
+        words.extend(self.quick.then(|| "metadata and statistics".to_owned()));
+        (!words.is_empty()).then(|| words.join(", "))
+    }
+}
+
 /// How a report is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
     /// For people.
     #[default]
     Text,
-    /// One JSON object, as schema/verify.schema.json says.
+    /// One JSON object, as schema/verify.schema.json says; with --follow one a line, as docs/VERIFY.md says.
     Json,
 }
 

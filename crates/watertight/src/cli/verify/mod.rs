@@ -1,19 +1,22 @@
 //! `watertight verify`: the tables of a lake held against themselves, the log, producers' ledgers and a certificate.
 //!
 //! Contract: the exit code is 0 only for what was checked and found balanced, 1 only for a fault that was found, and 2 for
-//! all else: nothing is taken for fine, or for lost, because it could not be read. Nothing in the lake is changed.
-//! What it checks is `crates/verify`'s; here arguments are read, the log is looked at, and answers are written.
-//!
-//! `--follow` would go round `checked` in [`answer`] as new versions come.
+//! all else: nothing is taken for fine, or for lost, because it could not be read. Nothing in the tables is changed; the
+//! verdict is left in the state folder for `status`.
+//! What it checks is `crates/verify`'s; here arguments are read, the log is looked at, and answers are written. `follow`
+//! goes round [`checked`] as new versions come.
 
 mod arguments;
 mod certificates;
+mod follow;
 mod log_view;
 mod progress;
+mod quiet;
 
 pub(super) use arguments::Args;
 
 use super::{Exit, output, pipeline_file};
+use crate::status::Verified;
 use crate::wiring;
 use anyhow::Context as _;
 use arguments::Format;
@@ -23,15 +26,21 @@ use std::path::{Path, PathBuf};
 use watertight_adapters::system::SystemClock;
 use watertight_config::Problems;
 use watertight_core::port::Clock as _;
+use watertight_verify::report::certificate::CertifiedTable;
 use watertight_verify::report::signature::sha256_hex;
 use watertight_verify::report::{About, Report, Verdict, against};
-use watertight_verify::request::{Bound, LogView, NoLog, Progress, Request, Scope};
+use watertight_verify::request::{Ids, LogView, NoLog, Progress, Request, Scope};
 
 /// Threads that read files, where there are as many cores: a pipeline may run beside.
 const THREADS_MAX: usize = 2;
 
 pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
-    match answer(args) {
+    quiet::about_caught_panics();
+    let answered = Subject::of(args).and_then(|subject| match args.follow {
+        true => follow::follow(args, &subject),
+        false => answer(args, &subject),
+    });
+    match answered {
         Ok(exit) => Ok(exit),
         // A wrong pipeline file has an exit code of its own, as with every command.
         Err(error) if error.is::<Problems>() => Err(error),
@@ -48,13 +57,16 @@ struct Subject {
     log: Box<dyn LogView>,
     pipeline_name: Option<String>,
     pipeline_file_sha256: Option<String>,
+    /// The state folder, where there is a pipeline file.
+    state: Option<PathBuf>,
 }
 
 impl Subject {
     fn of(args: &Args) -> anyhow::Result<Self> {
         let Some(file) = &args.file else {
             let lake = args.lake.clone().context("name the pipeline file with -f or the lake with --lake")?;
-            return Ok(Self { lake, log: Box::new(NoLog), pipeline_name: None, pipeline_file_sha256: None });
+            let log = Box::new(NoLog);
+            return Ok(Self { lake, log, pipeline_name: None, pipeline_file_sha256: None, state: None });
         };
         let config = pipeline_file::load(file)?;
         let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -63,21 +75,25 @@ impl Subject {
             pipeline_name: Some(config.name),
             pipeline_file_sha256: Some(sha256_hex(&bytes)),
             lake: config.lake,
+            state: Some(config.state),
         })
+    }
+
+    /// Leaves a verdict for `status`, where there is a state folder.
+    fn leave(&self, verified: &Verified) -> std::io::Result<()> {
+        self.state.as_ref().map_or(Ok(()), |state| verified.leave(state))
     }
 }
 
-fn answer(args: &Args) -> anyhow::Result<Exit> {
-    let subject = Subject::of(args)?;
+fn answer(args: &Args, subject: &Subject) -> anyhow::Result<Exit> {
     // Keys and certificates are read first: who waits for an hour should not then learn of a typing error.
     let key = args.key.as_deref().map(certificates::signing_key).transpose()?;
     let held =
         args.against.as_deref().map(|file| certificates::Held::read(file, args.public_key.as_deref())).transpose()?;
-    let scratch =
-        tempfile::Builder::new().prefix("watertight-verify-").tempdir().context("cannot make a scratch folder")?;
-    let request = request(args, &subject, held.as_ref(), scratch.path());
+    let scratch = scratch_folder()?;
+    let request = request(args, subject, scope(args, held.as_ref()), scratch.path());
     let (report, vouched) = progress::shown(|progress| -> anyhow::Result<_> {
-        let mut report = checked(&request, &subject, held.as_ref(), progress)?;
+        let mut report = checked(&request, subject, held.as_ref(), progress)?;
         report.ended(SystemClock.now_us(), memory_bytes_peak());
         let vouched = args
             .certificate
@@ -85,16 +101,13 @@ fn answer(args: &Args) -> anyhow::Result<Exit> {
             .map(|file| certificates::write(file, &report, &request, key.as_ref(), progress));
         Ok((report, vouched))
     })?;
+    leave(args, subject, &report);
     let shown = [
         ("no certificate was written", vouched.unwrap_or(Ok(()))),
         ("the answer could not be written", show(&report, args.format)),
         ("no HTML was written", args.report.as_deref().map_or(Ok(()), |file| write(file, &report.to_html()))),
     ];
-    let mut exit = match report.verdict {
-        Verdict::Balanced => Exit::Fine,
-        Verdict::Findings => Exit::Failed,
-        Verdict::Unable => Exit::NotChecked,
-    };
+    let mut exit = exit_of(report.verdict);
     for (what, error) in shown.into_iter().filter_map(|(what, result)| Some((what, result.err()?))) {
         eprintln!("error: {what}: {}", super::said_once(&error));
         // What was asked for was not given, and that is not fine; a fault that was found stays one.
@@ -103,18 +116,57 @@ fn answer(args: &Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-fn request(args: &Args, subject: &Subject, held: Option<&certificates::Held>, scratch: &Path) -> Request {
+fn exit_of(verdict: Verdict) -> Exit {
+    match verdict {
+        Verdict::Balanced => Exit::Fine,
+        Verdict::Findings => Exit::Failed,
+        Verdict::Unable => Exit::NotChecked,
+    }
+}
+
+/// Leaves the verdict over the whole lake for `status`; one over a part of it must not hide what that found.
+fn leave(args: &Args, subject: &Subject, report: &Report) {
+    if args.only().is_some() {
+        return;
+    }
+    let verified = Verified {
+        at_us: SystemClock.now_us(),
+        verdict: report.verdict,
+        findings: report.faults(),
+        not_checked: report.unable.len() as u64,
+        tables: report.tables.iter().map(|told| (told.table.clone(), told.last_version)).collect(),
+        only: None,
+        following: false,
+    };
+    if let Err(error) = subject.leave(&verified) {
+        tracing::debug!(%error, "the verdict was not left for status");
+    }
+}
+
+/// A folder for what does not fit in memory; removed with what it holds when dropped.
+fn scratch_folder() -> anyhow::Result<tempfile::TempDir> {
+    tempfile::Builder::new().prefix("watertight-verify-").tempdir().context("cannot make a scratch folder")
+}
+
+fn scope(args: &Args, held: Option<&certificates::Held>) -> Scope {
     // What a certificate vouches for needs no second look when only metadata is looked at.
-    let certified = held.filter(|_| args.quick).map(|held| Bound::TimeUs(held.certificate.statement.at_us));
+    let certified = held.filter(|_| args.quick && args.since.is_none()).map(|held| &held.certificate.statement.tables);
+    let behind = |table: &CertifiedTable| (table.table.clone(), table.version.saturating_add(1));
+    Scope {
+        tables: args.table.clone(),
+        since: args.since,
+        from_versions: certified.into_iter().flatten().map(behind).collect(),
+        until: args.until,
+        partitions: args.partition.clone(),
+        quick: args.quick,
+        ids: Ids::All,
+    }
+}
+
+fn request(args: &Args, subject: &Subject, scope: Scope, scratch: &Path) -> Request {
     Request {
         lake: subject.lake.clone(),
-        scope: Scope {
-            tables: args.table.clone(),
-            since: args.since.or(certified),
-            until: args.until,
-            partitions: args.partition.clone(),
-            quick: args.quick,
-        },
+        scope,
         ledgers: args.ledger.clone(),
         scratch: scratch.to_owned(),
         memory_bytes_max: args.memory,
@@ -142,7 +194,7 @@ fn checked(
     Ok(report)
 }
 
-/// Shows the report. That nobody reads it any more does not change what was found.
+/// Shows the report. That nobody reads it does not change what was found.
 fn show(report: &Report, format: Format) -> anyhow::Result<()> {
     let text = match format {
         Format::Text => {

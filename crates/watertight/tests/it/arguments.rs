@@ -26,6 +26,9 @@ fn a_wrong_command_line_ends_with_2_and_help_with_0() {
         &["verify", "--lake", "y", "--public-key", "k"],
         &["verify", "--lake", "y", "--certificate", "c", "--quick"],
         &["verify", "--lake", "y", "--memory", "1 KiB"],
+        &["verify", "--lake", "y", "--every", "5s"],
+        &["verify", "--lake", "y", "--follow", "--until", "3"],
+        &["verify", "--lake", "y", "--follow", "--every", "0s"],
         &["keygen"],
     ] {
         let answer = watertight(dir.path(), wrong);

@@ -8,6 +8,7 @@ mod schema;
 mod status;
 mod topics;
 mod validate;
+mod verify;
 mod whole_path;
 
 use std::path::Path;

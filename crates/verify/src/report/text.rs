@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 pub(super) const WIDTH: usize = 100;
 /// Findings that are shown in full; the rest is counted.
 const IN_FULL: usize = 20;
+/// Notes that are shown in full: they ask for nothing, and the counts tell that there are more.
+const NOTES_IN_FULL: usize = 2;
 /// What could not be checked, as many of it as is shown.
 const UNABLE_SHOWN: usize = 10;
 
@@ -71,11 +73,14 @@ impl Report {
         }
         let heading = page.painted(Look::Heading, "findings");
         page.line(&heading);
-        for finding in self.findings.iter().take(IN_FULL) {
+        let of = |severity: Severity| self.findings.iter().filter(move |finding| finding.severity == severity);
+        let in_full: Vec<&Reported> =
+            of(Severity::Fault).take(IN_FULL).chain(of(Severity::Note).take(NOTES_IN_FULL)).collect();
+        for finding in &in_full {
             one_finding(page, finding);
         }
         let total = self.counts.values().fold(0_u64, |sum, count| sum.saturating_add(*count));
-        let shown = self.findings.len().min(IN_FULL) as u64;
+        let shown = in_full.len() as u64;
         if total > shown {
             page.line(&format!("and {} more. By code:", words::grouped(total - shown)));
         } else {

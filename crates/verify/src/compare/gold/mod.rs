@@ -23,6 +23,7 @@ mod eras;
 mod judge;
 mod model;
 mod plan;
+mod positions;
 mod provider;
 mod show;
 mod stray;
@@ -131,6 +132,7 @@ impl<'a> Check<'a> {
         }
         self.report_outdated();
         self.report_ahead();
+        positions::check(self.gold, self.silver, &self.request.scope, self.findings);
         let models = self.models();
         let (silver, gold) = (dated(self.silver, "_event_date"), dated(self.gold, "_window_date"));
         let mut all: Vec<(i32, Stretch)> = Vec::new();

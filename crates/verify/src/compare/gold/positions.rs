@@ -1,0 +1,63 @@
+//! Gold's positions are a place at which silver stood: after one of its commits, in every partition at once.
+//!
+//! Gold folds whole commits of silver. A position in the midst of one, moved by hand, would make the next run fold rows
+//! again, or pass over some; the rows that are there tell nothing of it. Where silver's log no longer reaches back to its
+//! first version, the places at which it stood are not all known, and nothing is said.
+
+use crate::finding::{Code, Findings, Place};
+use crate::lake::{Commit, PositionKey, Table};
+use crate::request::Scope;
+use std::collections::{BTreeMap, BTreeSet};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// Next offset by position key, as text.
+type Positions = BTreeMap<String, i64>;
+
+/// Enters each append of gold whose positions silver never had.
+pub(super) fn check(gold: &Table, silver: &Table, scope: &Scope, findings: &Findings) {
+    let whole = |table: &Table| table.commits.first().is_some_and(|first| first.version == 0);
+    if !whole(gold) || !whole(silver) {
+        return;
+    }
+    let (mut at, mut stood) = (Positions::new(), BTreeSet::new());
+    for commit in silver.commits.iter().filter(|commit| commit.is_append()) {
+        go_on(&mut at, commit);
+        stood.insert(key(&at));
+    }
+    let mut at = Positions::new();
+    for commit in gold.commits.iter().filter(|commit| commit.is_append()) {
+        go_on(&mut at, commit);
+        if !at.is_empty() && !stood.contains(&key(&at)) && scope.has_version(commit.version, commit.timestamp_us) {
+            let place = Place::table(&gold.name.to_string()).at_version(commit.version);
+            findings.add(
+                Code::BooksPosition,
+                place,
+                format!("its positions are {}, where {} never stood", shown(&at), silver.name),
+            );
+        }
+    }
+}
+
+fn go_on(at: &mut Positions, commit: &Commit) {
+    at.extend(commit.txns.iter().filter(|(app, _)| PositionKey::parse(app).is_some()).cloned());
+}
+
+fn key(at: &Positions) -> u128 {
+    let mut bytes = Vec::new();
+    for (app, next) in at {
+        bytes.extend_from_slice(&(app.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(app.as_bytes());
+        bytes.extend_from_slice(&next.to_le_bytes());
+    }
+    xxh3_128(&bytes)
+}
+
+/// `partition 0 at 15, partition 1 at 7`, eight at most.
+fn shown(at: &Positions) -> String {
+    let parts: Vec<String> = at
+        .iter()
+        .filter_map(|(app, next)| Some(format!("partition {} at {next}", PositionKey::parse(app)?.partition)))
+        .take(8)
+        .collect();
+    parts.join(", ")
+}

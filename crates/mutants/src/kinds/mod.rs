@@ -225,6 +225,11 @@ fn at(table: &Table, position: (i32, i64)) -> Place {
     Place::table(&table.name).offset(position)
 }
 
+/// A position in words.
+fn told((partition, offset): (i32, i64)) -> String {
+    format!("offset {offset} of partition {partition}")
+}
+
 /// Every position that a table has.
 fn positions(table: &Table) -> Result<BTreeSet<(i32, i64)>> {
     let mut all = BTreeSet::new();

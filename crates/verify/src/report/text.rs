@@ -4,14 +4,15 @@
 
 use super::{Balance, Counted, Part, Report, Reported, Verdict, runbook, words};
 use crate::finding::{Code, Severity, Unable};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Columns of a line.
 pub(super) const WIDTH: usize = 100;
 /// Findings that are shown in full; the rest is counted.
 const IN_FULL: usize = 20;
-/// Notes that are shown in full: they ask for nothing, and the counts tell that there are more.
-const NOTES_IN_FULL: usize = 2;
+/// Notes of one code that are shown in full, as an example: they call for nothing, and there may be thousands.
+const NOTES_IN_FULL: usize = 1;
 /// What could not be checked, as many of it as is shown.
 const UNABLE_SHOWN: usize = 10;
 
@@ -73,9 +74,13 @@ impl Report {
         }
         let heading = page.painted(Look::Heading, "findings");
         page.line(&heading);
-        let of = |severity: Severity| self.findings.iter().filter(move |finding| finding.severity == severity);
-        let in_full: Vec<&Reported> =
-            of(Severity::Fault).take(IN_FULL).chain(of(Severity::Note).take(NOTES_IN_FULL)).collect();
+        let mut notes: BTreeMap<Code, usize> = BTreeMap::new();
+        let is_shown = |finding: &&Reported| {
+            let of_code = notes.entry(finding.code).or_default();
+            *of_code += 1;
+            finding.severity == Severity::Fault || *of_code <= NOTES_IN_FULL
+        };
+        let in_full: Vec<&Reported> = self.findings.iter().filter(is_shown).take(IN_FULL).collect();
         for finding in &in_full {
             one_finding(page, finding);
         }

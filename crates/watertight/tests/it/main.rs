@@ -1,9 +1,11 @@
 //! The program from outside: the real binary, its output and its exit codes.
 
 mod arguments;
+mod demo;
 mod init;
 mod kills;
 mod producing;
+mod runbook_sql;
 mod schema;
 mod status;
 mod topics;

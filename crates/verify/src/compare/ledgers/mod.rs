@@ -296,6 +296,10 @@ fn by_position(
                     if !blind.iter().any(|blind| blind.may_hold(incarnation, partition, offset)) {
                         keep(found.missing.entry((ledger, partition, false)).or_default(), offset);
                     }
+                    // A ledger has its id, whatever became of the record: a row of silver with it is not extra.
+                    for line in group.iter().filter(|known| known.kind == LINE) {
+                        named.push(Named { id: line.id, kind: NAMED, partition, offset, ledger: line.ledger })?;
+                    }
                 }
                 AtPosition::Kept { dead, hashed, other_id } => {
                     found.derived |= hashed;

@@ -1,13 +1,13 @@
 //! `ops.definitions`: every definition that was ever in force, with the positions from which it was.
 
 use crate::feed::utc_day;
-use crate::runtime::{CommitFailure, Committer};
+use crate::runtime::{CommitFailure, Committer, Draft};
 use arrow::array::{ArrayRef, AsArray, Date32Array, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use watertight_core::books::Books;
-use watertight_core::port::{CommitRequest, ErrorKind, Lake, LakeTable, PortError, TableSpec};
+use watertight_core::books::{Books, Layer};
+use watertight_core::port::{ErrorKind, Lake, LakeTable, PortError, TableSpec};
 use watertight_core::position::{PositionKey, PositionStep};
 use watertight_core::schema::utc_timestamp;
 
@@ -179,10 +179,8 @@ impl Definitions {
         let steps = vec![PositionStep { key: position, from, to: from.unwrap_or(0) + 1 }];
         let mut books = Books::append(&self.pipeline, committer.fresh_id());
         books.rows = 1;
-        books.carry(self.table.state().last_append.as_ref(), now_us);
-        let request = CommitRequest { steps, files: vec![file], books, timestamp_us: now_us };
         self.in_doubt = true;
-        committer.commit(self.table.as_mut(), &request)?;
+        committer.append(self.table.as_mut(), Draft { layer: Layer::Ops, steps, files: vec![file], books })?;
         self.in_doubt = false;
         self.texts.insert((key.0.clone(), key.1.clone(), version), text.clone());
         self.newest.insert(key, (version, text));

@@ -152,9 +152,11 @@ impl Models {
 }
 
 fn feed(stage: &mut GoldStage, commit: &SilverCommit, committer: &Committer<'_>) -> Result<(), CommitFailure> {
+    let mut watch = committer.stopwatch();
     for (_, rows) in &commit.rows {
         stage.fold(rows)?;
     }
+    stage.note_folded(watch.lap_us());
     if let Some(watermark_us) = commit.watermark_us {
         stage.close(watermark_us, &commit.positions, committer)?;
     }

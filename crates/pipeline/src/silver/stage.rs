@@ -6,10 +6,10 @@ use super::rows::{dead_letter_rows, silver_rows};
 use super::time::StreamTime;
 use super::transform::Judge;
 use crate::feed::{Chunk, DayRows};
-use crate::runtime::{CommitFailure, Committer, StreamIdentity};
+use crate::runtime::{CommitFailure, Committer, Draft, StreamIdentity};
 use std::collections::BTreeMap;
-use watertight_core::books::{Checksum, Entry, Outcome, TimeDecision};
-use watertight_core::port::{CommitRequest, DataFile, ErrorKind, LakeTable, PortError};
+use watertight_core::books::{Checksum, Entry, Layer, Outcome, TimeDecision, Took};
+use watertight_core::port::{DataFile, ErrorKind, LakeTable, PortError};
 use watertight_core::schema::EventTimeRule;
 
 /// A silver commit as later stages are fed with it.
@@ -127,25 +127,29 @@ impl SilverStage {
         on_commit: OnCommit<'_>,
     ) -> Result<(), CommitFailure> {
         let mut folded = Folded::with_decisions(std::mem::take(&mut self.decisions));
+        let (mut took, mut watch) = (Took::default(), committer.stopwatch());
         for (number, chunk) in chunks.iter().enumerate() {
             let judged = self.judge.judge(&chunk.records)?;
+            *took.judge_us.get_or_insert(0) += watch.lap_us();
             let mut from_row = Some(0);
             while let Some(row) = from_row {
                 let mut fold = SilverFold { time: &mut self.time, index: &mut self.known.index };
                 from_row = fold.fold(number, chunk, &judged, row, &mut folded)?;
+                *took.fold_us.get_or_insert(0) += watch.lap_us();
                 if from_row.is_some() {
-                    let full = std::mem::take(&mut folded);
+                    let full = (std::mem::take(&mut folded), std::mem::take(&mut took));
                     self.commit(chunks, full, committer, on_commit)?;
+                    watch = committer.stopwatch();
                 }
             }
         }
-        self.commit(chunks, folded, committer, on_commit)
+        self.commit(chunks, (folded, took), committer, on_commit)
     }
 
     fn commit(
         &mut self,
         chunks: &[Chunk],
-        folded: Folded,
+        (folded, took): (Folded, Took),
         committer: &Committer<'_>,
         on_commit: OnCommit<'_>,
     ) -> Result<(), CommitFailure> {
@@ -158,20 +162,20 @@ impl SilverStage {
         }
         self.time.advance();
         self.commit_dead_letters(chunks, &folded, committer)?;
-        let columns = self.silver.columns();
-        let rows = silver_rows(&columns, &folded, self.identity.definition).map_err(|e| bug("silver", e))?;
-        let files = stage(self.silver.as_mut(), &rows, committer)?;
         let mut books = self.identity.books(committer.fresh_id());
+        books.took = took;
+        let (columns, mut watch) = (self.silver.columns(), committer.stopwatch());
+        let rows = silver_rows(&columns, &folded, self.identity.definition).map_err(|e| bug("silver", e))?;
+        books.took.build_us = Some(watch.lap_us());
+        let files = stage(self.silver.as_mut(), &rows, committer)?;
         books.rows = rows.iter().map(|(_, rows)| rows.num_rows() as u64).sum();
         books.entries = folded.entries.into_values().collect();
         books.watermarks = Some(self.time.watermarks());
         books.largest_event_time_us = self.time.largest_us();
         books.decisions = folded.decisions;
         let steps = self.identity.steps(&self.positions(), &books);
-        let timestamp_us = committer.now_us();
-        books.carry(self.silver.state().last_append.as_ref(), timestamp_us);
-        let request = CommitRequest { steps, files, books, timestamp_us };
-        let version = committer.commit(self.silver.as_mut(), &request)?;
+        let draft = Draft { layer: Layer::Silver, steps, files, books };
+        let version = committer.append(self.silver.as_mut(), draft)?;
         let (watermark_us, positions) = (self.time.stream_us(), self.positions());
         self.known.committed(version, &folded.keys);
         on_commit(SilverCommit { version, rows, watermark_us, positions })
@@ -216,16 +220,14 @@ impl SilverStage {
             }
         }
         books.entries = entries.into_values().collect();
-        let columns = self.dead_letters.columns();
+        let (columns, mut watch) = (self.dead_letters.columns(), committer.stopwatch());
         let rows = dead_letter_rows(&columns, &self.identity.topic, chunks, &letters, self.identity.definition)
             .map_err(|e| bug("dead letter", e))?;
+        books.took.build_us = Some(watch.lap_us());
         let files = stage(self.dead_letters.as_mut(), &rows, committer)?;
         let steps = self.identity.steps(&stored, &books);
-        let timestamp_us = committer.now_us();
-        books.carry(self.dead_letters.state().last_append.as_ref(), timestamp_us);
-        let request = CommitRequest { steps, files, books, timestamp_us };
-        committer.commit(self.dead_letters.as_mut(), &request)?;
-        Ok(())
+        let draft = Draft { layer: Layer::DeadLetters, steps, files, books };
+        committer.append(self.dead_letters.as_mut(), draft).map(drop)
     }
 }
 

@@ -81,7 +81,7 @@ fn future(partition: i32, id: &str, second: i64) -> Event {
     Event { logged_s: second, ..note(partition, id, second + 3_600, 1) }
 }
 
-fn raw(partition: i32, value: Option<&str>, logged_s: i64) -> Event {
+pub(crate) fn raw(partition: i32, value: Option<&str>, logged_s: i64) -> Event {
     Event { partition, value: value.map(str::to_owned), logged_s }
 }
 

@@ -1,6 +1,7 @@
 //! The program from outside: the real binary, its output and its exit codes.
 
 mod arguments;
+mod books;
 mod demo;
 mod init;
 mod kills;

@@ -5,7 +5,7 @@ use parquet::basic::{Compression, Encoding};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 use std::fs::{self, File};
-use watertight_core::port::{DataFile, ErrorKind};
+use watertight_core::port::{DataFile, ErrorKind, LakeTable, Spent};
 
 #[test]
 fn files_hold_the_encodings_names_and_statistics_that_readers_want() {
@@ -69,4 +69,30 @@ fn a_damaged_data_file_is_corrupt_and_named() {
     fails(&DataFile { rows: 499, ..file.clone() }, "rows");
     fs::remove_file(&path).unwrap();
     fails(&file, "missing");
+}
+
+fn stage(table: &mut dyn LakeTable, from: i64) -> DataFile {
+    table.stage(3, &some_rows(from, 500, 3)).unwrap()
+}
+
+#[test]
+fn what_was_spent_on_files_and_on_an_entry_is_told_once() {
+    let bench = DeltaBench::new();
+    let mut table = bench.lake().open(&spec()).unwrap();
+    assert_eq!(table.spent(), Spent::default());
+    let files = vec![stage(table.as_mut(), 0), stage(table.as_mut(), 500)];
+    let staged = table.spent();
+    assert!(staged.write_us > Some(0) && staged.sync_us.is_some() && staged.entry_us.is_none(), "{staged:?}");
+    table.commit(&request("a", vec![step(0, None, 1000)], files)).unwrap();
+    let third = stage(table.as_mut(), 1000);
+    let both = table.spent();
+    assert!(both.write_us > Some(0) && both.sync_us.is_some() && both.entry_us > Some(0), "{both:?}");
+    assert_eq!(table.spent(), Spent::default());
+    // An answer that was lost: nobody saw how long it took.
+    bench.lose_next_answer();
+    let asked = request("b", vec![step(0, Some(1000), 1500)], vec![third]);
+    assert_eq!(table.commit(&asked).unwrap_err().kind, ErrorKind::Unknown);
+    table.commit(&asked).unwrap();
+    assert_eq!(table.spent(), Spent::default());
+    assert_eq!(bench.lake().look("silver", "ticks").unwrap().unwrap().spent(), Spent::default());
 }

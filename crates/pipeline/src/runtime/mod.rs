@@ -10,6 +10,7 @@ mod state;
 mod stream;
 mod supervisor;
 mod threads;
+mod unfinished;
 
 pub use commit::{CommitFailure, Committer};
 pub use health::{Condition, Health, Part, Rebuilding};

@@ -105,11 +105,12 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum TimeDecision {
-    /// The partition had no records for the declared time: from `at` on it no longer holds the stream back.
+    /// The partition had no records for the declared time, or the topic was made anew without it: from `at` on it no
+    /// longer holds the stream back.
     Idle {
         /// Partition number.
         partition: i32,
-        /// Next offset at the moment of the decision.
+        /// Next offset at the moment of the decision; 0 where the topic has no such partition.
         at: i64,
     },
     /// The partition's first record after being idle: its watermark starts at the stream's.

@@ -7,11 +7,10 @@ use crate::runtime::{CommitFailure, Committer, Draft, StreamIdentity};
 use arrow::array::{ArrayRef, AsArray, Date32Array, Int32Array, RecordBatch, StringArray};
 use arrow::compute::{concat_batches, filter_record_batch, not};
 use arrow::datatypes::{Schema, SchemaRef, TimestampMicrosecondType};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use watertight_core::books::{Layer, Took};
 use watertight_core::port::{DataFile, ErrorKind, LakeTable, PortError};
-use watertight_core::position::PositionStep;
+use watertight_core::position::{PositionKey, PositionStep, Positions};
 use watertight_core::schema::gold_extra_fields;
 use watertight_state::StateFolder;
 
@@ -118,14 +117,14 @@ impl GoldStage {
         *self.took.fold_us.get_or_insert(0) += took_us;
     }
 
-    /// Closes and commits every window that ends at or before `watermark_us`. `positions` are silver's.
+    /// Closes and commits every window that ends at or before `watermark_us`. `positions` are all of silver's.
     ///
     /// # Errors
     /// See [`CommitFailure`].
     pub fn close(
         &mut self,
         watermark_us: i64,
-        positions: &BTreeMap<i32, i64>,
+        positions: &Positions,
         committer: &Committer<'_>,
     ) -> Result<(), CommitFailure> {
         if !self.state.has_closable(watermark_us) {
@@ -156,7 +155,8 @@ impl GoldStage {
         Ok((self.stage(&closed, committer)?, closed.num_rows()))
     }
 
-    /// Commits staged files as everything that closed up to `closed_until_us`.
+    /// Commits staged files as everything that closed up to `closed_until_us`. Gold's positions become silver's: those
+    /// of this life of the topic, and of earlier ones as far as they moved, since windows hold rows of those too.
     ///
     /// # Errors
     /// See [`CommitFailure`].
@@ -165,20 +165,20 @@ impl GoldStage {
         files: Vec<DataFile>,
         rows: usize,
         closed_until_us: i64,
-        positions: &BTreeMap<i32, i64>,
+        positions: &Positions,
         committer: &Committer<'_>,
     ) -> Result<(), CommitFailure> {
         let mut books = self.identity.books(committer.fresh_id());
         books.rows = rows as u64;
         books.took = std::mem::take(&mut self.took);
         books.closed_until_us = Some(closed_until_us);
-        let stored = self.identity.positions(self.table.state());
-        let step = |(partition, to): (&i32, &i64)| PositionStep {
-            key: self.identity.key(*partition),
-            from: stored.get(partition).copied(),
-            to: *to,
+        let stored = &self.table.state().positions;
+        let step = |(key, to): (&PositionKey, &i64)| {
+            let from = stored.get(key).copied();
+            let moves = from != Some(*to) || *key.incarnation == *self.identity.incarnation;
+            moves.then(|| PositionStep { key: key.clone(), from, to: *to })
         };
-        let steps = positions.iter().map(step).collect();
+        let steps = positions.iter().filter_map(step).collect();
         committer.append(self.table.as_mut(), Draft { layer: Layer::Gold, steps, files, books })?;
         self.closed_until_us = Some(closed_until_us);
         Ok(())

@@ -11,6 +11,7 @@ mod stopwatch;
 mod stream;
 mod supervisor;
 mod threads;
+mod unfinished;
 
 pub use commit::{CommitFailure, Committer, Draft};
 pub use health::{Condition, Health, Part, Rebuilding};

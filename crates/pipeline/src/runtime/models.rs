@@ -255,7 +255,7 @@ fn continue_windows(
     }
     stage.settle()?;
     match silver.time().stream_us() {
-        Some(watermark_us) => stage.close(watermark_us, &silver.positions(), committer),
+        Some(watermark_us) => stage.close(watermark_us, &silver.positions_of_all_lives(), committer),
         None => Ok(()),
     }
 }
@@ -299,7 +299,7 @@ fn rebuild_windows(
     committer.note_rebuilding(of, of);
     match watermark_us {
         Some(watermark_us) if !staged.is_empty() => {
-            stage.commit(staged, rows, watermark_us, &silver.positions(), committer)
+            stage.commit(staged, rows, watermark_us, &silver.positions_of_all_lives(), committer)
         }
         _ => Ok(()),
     }

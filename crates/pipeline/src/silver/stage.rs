@@ -10,6 +10,7 @@ use crate::runtime::{CommitFailure, Committer, Draft, StreamIdentity};
 use std::collections::BTreeMap;
 use watertight_core::books::{Checksum, Entry, Layer, Outcome, TimeDecision, Took};
 use watertight_core::port::{DataFile, ErrorKind, LakeTable, PortError};
+use watertight_core::position::Positions;
 use watertight_core::schema::EventTimeRule;
 
 /// A silver commit as later stages are fed with it.
@@ -21,8 +22,8 @@ pub struct SilverCommit {
     pub rows: Vec<DayRows>,
     /// The stream's watermark after it.
     pub watermark_us: Option<i64>,
-    /// Next silver offset by partition after it.
-    pub positions: BTreeMap<i32, i64>,
+    /// All positions of silver after it, those of earlier lives of the topic too.
+    pub positions: Positions,
 }
 
 /// Receives each silver commit once it is durable.
@@ -59,16 +60,24 @@ impl SilverStage {
         self.identity.positions(self.silver.state())
     }
 
-    /// The incarnation of the topic.
+    /// All positions of silver: of this life of the topic, and of those that are over.
     #[must_use]
-    pub fn incarnation(&self) -> &str {
-        &self.identity.incarnation
+    pub fn positions_of_all_lives(&self) -> Positions {
+        let positions = self.silver.state().positions.iter();
+        let ours = positions.filter(|(key, _)| key.pipeline == self.identity.pipeline);
+        ours.map(|(key, next)| (key.clone(), *next)).collect()
     }
 
     /// The silver table, for reading back.
     #[must_use]
     pub fn table(&self) -> &dyn LakeTable {
         self.silver.as_ref()
+    }
+
+    /// The table of dead letters, for reading back.
+    #[must_use]
+    pub fn dead_letters(&self) -> &dyn LakeTable {
+        self.dead_letters.as_ref()
     }
 
     /// The stream's time.
@@ -84,18 +93,27 @@ impl SilverStage {
         self.identity.positions(self.dead_letters.state())
     }
 
-    /// Goes on under another definition, from the next record.
-    pub fn redefine(&mut self, definition: i32, judge: Judge, rule: &EventTimeRule) {
+    /// Goes on under another definition, or in another life of the topic, from the next record. Time goes on: windows
+    /// may be closed up to where it is.
+    pub fn go_on_as(&mut self, identity: StreamIdentity, judge: Judge, rule: &EventTimeRule) {
         let largest_us = self.time.largest_us();
         self.time = StreamTime::resume(rule, Some(&self.time.watermarks())).with_largest(largest_us);
         self.judge = judge;
-        self.identity.definition = definition;
+        self.identity = identity;
     }
 
     /// Makes partitions `0..count` known to the stream's time.
     pub fn know_partitions(&mut self, count: i32) {
         let lifted = self.time.know(count);
         self.decisions.extend(lifted);
+    }
+
+    /// Records that partitions from `count` on are idle, for as long as the topic does not have them: an earlier life
+    /// of it had, nothing would move them any more, and they would hold the stream back for good.
+    pub fn let_go_partitions(&mut self, count: i32) {
+        for partition in self.time.known_from(count) {
+            self.declare_idle(partition, 0);
+        }
     }
 
     /// Records that a partition was idle for the declared time; written with the next commit.
@@ -176,14 +194,14 @@ impl SilverStage {
         let steps = self.identity.steps(&self.positions(), &books);
         let draft = Draft { layer: Layer::Silver, steps, files, books };
         let version = committer.append(self.silver.as_mut(), draft)?;
-        let (watermark_us, positions) = (self.time.stream_us(), self.positions());
+        let (watermark_us, positions) = (self.time.stream_us(), self.positions_of_all_lives());
         self.known.committed(version, &folded.keys);
         on_commit(SilverCommit { version, rows, watermark_us, positions })
     }
 
     /// Dead letters come before silver, so what silver's position covers is always here; what a crash in between
     /// left behind silver is recognised by this table's own position and not written twice. That is right only as long as
-    /// the same definition judges: a start under another one first brings silver up to here (`redefine`).
+    /// the same definition judges: a start under another one first brings silver up to here (`runtime::unfinished`).
     fn commit_dead_letters(
         &mut self,
         chunks: &[Chunk],

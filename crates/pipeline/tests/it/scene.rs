@@ -205,6 +205,12 @@ impl Scene {
         scene
     }
 
+    /// Deletes the topic and makes it anew, with both partitions.
+    pub(crate) fn make_anew(&self) {
+        assert!(self.log.remove_topic(TOPIC));
+        self.log.create_topic(TOPIC, 2).expect("a topic");
+    }
+
     pub(crate) fn append(&self, topic: &str, events: &[Event]) {
         append_to(&self.log, topic, events);
     }

@@ -53,6 +53,9 @@ fn a_damaged_data_file_is_corrupt_and_named() {
     let middle = whole.len() / 3;
     let noise = [&whole[..middle], &[0xff; 64], &whole[middle + 64..]].concat();
     let no_footer = [&whole[..whole.len() - 4], b"nope"].concat();
+    // Whoever believes the footer reads all rows of it: only its size tells.
+    let footer_len = u32::from_le_bytes(*whole[..whole.len() - 4].last_chunk().unwrap()) as usize;
+    let two_footers = [&whole[..], &whole[whole.len() - 8 - footer_len..]].concat();
     let fails = |file: &DataFile, what: &str| {
         let error = match table.read(file, &[]) {
             Err(error) => error,
@@ -61,12 +64,14 @@ fn a_damaged_data_file_is_corrupt_and_named() {
         assert_eq!(error.kind, ErrorKind::Corrupt, "{what}: {}", error.chain());
         assert!(error.message.contains("part-0000000001-"), "{error}");
     };
-    for (what, bytes) in [("noise", &noise), ("cut", &whole[..middle].to_vec()), ("footer", &no_footer)] {
+    let cut = whole[..middle].to_vec();
+    for (what, bytes) in [("noise", &noise), ("cut", &cut), ("footer", &no_footer), ("two footers", &two_footers)] {
         fs::write(&path, bytes).unwrap();
         fails(&file, what);
     }
     fs::write(&path, &whole).unwrap();
     fails(&DataFile { rows: 499, ..file.clone() }, "rows");
+    fails(&DataFile { size: file.size + 1, ..file.clone() }, "size");
     fs::remove_file(&path).unwrap();
     fails(&file, "missing");
 }

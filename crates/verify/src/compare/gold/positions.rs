@@ -22,20 +22,25 @@ pub(super) fn check(gold: &Table, silver: &Table, scope: &Scope, findings: &Find
     let (mut at, mut stood) = (Positions::new(), BTreeSet::new());
     for commit in silver.commits.iter().filter(|commit| commit.is_append()) {
         go_on(&mut at, commit);
-        stood.insert(key(&at));
+        stood.insert(key(&of_life(&at, commit)));
     }
     let mut at = Positions::new();
     for commit in gold.commits.iter().filter(|commit| commit.is_append()) {
         go_on(&mut at, commit);
-        if !at.is_empty() && !stood.contains(&key(&at)) && scope.has_version(commit.version, commit.timestamp_us) {
+        let here = of_life(&at, commit);
+        if !here.is_empty() && !stood.contains(&key(&here)) && scope.has_version(commit.version, commit.timestamp_us) {
             let place = Place::table(&gold.name.to_string()).at_version(commit.version);
-            findings.add(
-                Code::BooksPosition,
-                place,
-                format!("its positions are {}, where {} never stood", shown(&at), silver.name),
-            );
+            let what = format!("its positions are {}, where {} never stood", shown(&here), silver.name);
+            findings.add(Code::BooksPosition, place, what);
         }
     }
+}
+
+/// The positions in the life of the topic that the commit is of: those of earlier lives may have been left behind.
+fn of_life(at: &Positions, commit: &Commit) -> Positions {
+    let incarnation = commit.books().map(|books| books.incarnation.as_str()).unwrap_or_default();
+    let is_of_it = |app: &str| PositionKey::parse(app).is_some_and(|key| key.incarnation == incarnation);
+    at.iter().filter(|(app, _)| is_of_it(app)).map(|(app, next)| (app.clone(), *next)).collect()
 }
 
 fn go_on(at: &mut Positions, commit: &Commit) {

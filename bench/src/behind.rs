@@ -7,6 +7,7 @@
 
 use crate::amount::{self, mib};
 use crate::bench::{Bench, CommonArgs};
+use crate::breakdown::{self, STEPS};
 use crate::cache::copy_folder;
 use crate::child::Usage;
 use crate::input::{FORMAT, Pipeline, START, STREAM};
@@ -17,6 +18,7 @@ use crate::statistics::{Spread, quantile, text_of};
 use crate::table;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use watertight_adapters::system::SystemClock;
 use watertight_core::port::Clock as _;
@@ -56,6 +58,8 @@ struct Run {
     versions_found: u64,
     /// From one commit to the next, milliseconds, in order.
     epochs_ms: Vec<f64>,
+    /// Where an epoch's time went: medians by step, microseconds; empty where the books don't say.
+    steps_us: BTreeMap<&'static str, f64>,
     /// From the start of the process to the first commit, seconds.
     first_commit_s: f64,
     #[serde(flatten)]
@@ -72,6 +76,8 @@ struct Summary {
     times_first: Option<Spread>,
     /// 95th percentiles of the runs, milliseconds.
     epoch_p95_ms: Option<Spread>,
+    /// Medians of the runs by step, microseconds.
+    steps_us: BTreeMap<&'static str, Spread>,
     first_commit_s: Option<Spread>,
     peak_mib: Option<Spread>,
 }
@@ -112,7 +118,11 @@ pub(crate) fn execute(args: &Args) -> Result<()> {
         Ok(())
     })?;
     let summary = summaries(&runs, &args.versions);
-    let text = table_of(&summary);
+    let text = format!(
+        "{}\nwhere an epoch's time goes, by the books of its commits: medians, microseconds\n{}",
+        table_of(&summary),
+        steps_of(&summary)
+    );
     let measured = Measured { rows_per_commit: ROWS_PER_COMMIT, runs, summary };
     bench.report("what a commit and a start cost behind many versions", &text, &measured)
 }
@@ -164,11 +174,18 @@ fn measure(
     copy_folder(&folder.join("lake"), &lake_folder)?;
     Pipeline { log: &log, model: false, more: COMMIT_YAML }.write(place)?;
     let versions_found = lake::newest(&lake_folder, "bronze", STREAM)?.version;
+    let letters = format!("{STREAM}_dlq");
+    let beside = [("bronze", letters.as_str()), ("silver", STREAM)];
+    let found = |(schema_name, table): (&str, &str)| -> Result<u64> {
+        Ok(lake::newest(&lake_folder, schema_name, table)?.version)
+    };
+    let beside_found = beside.map(found).into_iter().collect::<Result<Vec<u64>>>()?;
     // The copy is on the disk before anything is measured; otherwise the first syncs would wait for it.
     rustix::fs::sync();
     let began_us = SystemClock.now_us();
     let finished = program.run(place, &[], deadline).with_context(|| format!("no run behind {versions} versions"))?;
-    let times_us = lake::commit_times_us(&lake_folder, "bronze", STREAM, versions_found)?;
+    let commits = lake::appends(&lake_folder, "bronze", STREAM, versions_found)?;
+    let times_us: Vec<i64> = commits.iter().map(|books| books.committed_at_us).collect();
     ensure!(
         times_us.len() as u64 >= EPOCHS / 2,
         "a run made only {} commits; delete {} to make it anew",
@@ -176,20 +193,27 @@ fn measure(
         folder.display()
     );
     let first_us = times_us.first().context("a run made no commit of bronze; look at the program")?;
+    let appends = |((schema_name, table), after)| lake::appends(&lake_folder, schema_name, table, after);
+    let beside = beside.into_iter().zip(beside_found).map(appends).collect::<Result<Vec<_>>>()?;
     Ok(Run {
         round,
         versions,
         versions_found,
         epochs_ms: differences_ms(&times_us),
+        steps_us: breakdown::medians(&breakdown::epochs(full(&commits), &beside)),
         first_commit_s: (first_us - began_us) as f64 / 1e6,
         usage: finished.usage,
     })
 }
 
-/// Milliseconds from each time to the next. The last epoch may hold fewer records than the others, so it is left out.
+/// All but the last: that epoch may hold fewer records than the others.
+fn full<T>(commits: &[T]) -> &[T] {
+    &commits[..commits.len().saturating_sub(1)]
+}
+
+/// Milliseconds from each time to the next, between full epochs.
 fn differences_ms(times_us: &[i64]) -> Vec<f64> {
-    let full = &times_us[..times_us.len().saturating_sub(1)];
-    full.windows(2).map(|pair| (pair[1] - pair[0]) as f64 / 1e3).collect()
+    full(times_us).windows(2).map(|pair| (pair[1] - pair[0]) as f64 / 1e3).collect()
 }
 
 fn summaries(runs: &[Run], versions: &[u64]) -> Vec<Summary> {
@@ -207,6 +231,10 @@ fn summaries(runs: &[Run], versions: &[u64]) -> Vec<Summary> {
         epoch_ms: of(versions, &median),
         times_first: of(versions, &|run| Some(median(run)? / first_of(run.round)?)),
         epoch_p95_ms: of(versions, &|run| quantile(&run.epochs_ms, 0.95)),
+        steps_us: STEPS
+            .iter()
+            .filter_map(|step| Some((*step, of(versions, &|run| run.steps_us.get(step).copied())?)))
+            .collect(),
         first_commit_s: of(versions, &|run| Some(run.first_commit_s)),
         peak_mib: of(versions, &|run| run.usage.peak_resident_bytes.map(mib)),
     };
@@ -228,6 +256,15 @@ fn table_of(summaries: &[Summary]) -> String {
     table::render(&header, &summaries.iter().map(row).collect::<Vec<_>>())
 }
 
+fn steps_of(summaries: &[Summary]) -> String {
+    let header = [&["versions"][..], &STEPS[..]].concat();
+    let row = |summary: &Summary| {
+        let steps = STEPS.iter().map(|step| text_of(summary.steps_us.get(step).copied(), 0));
+        std::iter::once(amount::grouped(summary.versions)).chain(steps).collect::<Vec<String>>()
+    };
+    table::render(&header, &summaries.iter().map(row).collect::<Vec<_>>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,7 +278,9 @@ mod tests {
             peak_resident_bytes: None,
             written_bytes: None,
         };
-        Run { round, versions, versions_found: versions, epochs_ms: epochs_ms.to_vec(), first_commit_s: 0.1, usage }
+        let steps_us = BTreeMap::from([("fsync", 100.0 * f64::from(round + 1))]);
+        let epochs_ms = epochs_ms.to_vec();
+        Run { round, versions, versions_found: versions, epochs_ms, steps_us, first_commit_s: 0.1, usage }
     }
 
     #[test]
@@ -264,6 +303,12 @@ mod tests {
         assert_eq!(summaries[1].times_first, Spread::of(&[1.5, 1.0]));
         assert_eq!(summaries[0].epoch_p95_ms, Spread::of(&[50.0, 4.0]));
         assert!(table_of(&summaries).contains("1_000"));
+        assert_eq!(
+            summaries[1].steps_us,
+            BTreeMap::from([("fsync", Spread { median: 150.0, min: 100.0, max: 200.0 })])
+        );
+        let steps = steps_of(&summaries);
+        assert!(steps.contains("150 (100–200)") && steps.contains('–'), "{steps}");
     }
 
     #[test]

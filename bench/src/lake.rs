@@ -23,11 +23,11 @@ pub(crate) fn newest(lake: &Path, schema_name: &str, table: &str) -> Result<Newe
     Ok(Newest { version: state.version, books: state.last_append.clone() })
 }
 
-/// The times of the appends above version `after`, oldest first, microseconds since the epoch.
-pub(crate) fn commit_times_us(lake: &Path, schema_name: &str, table: &str, after: u64) -> Result<Vec<i64>> {
+/// The books of the appends above version `after`, oldest first.
+pub(crate) fn appends(lake: &Path, schema_name: &str, table: &str, after: u64) -> Result<Vec<Books>> {
     let commits = look(lake, schema_name, table)?.commits_after(Some(after))?;
     let books = commits.into_iter().filter_map(|commit| commit.books);
-    Ok(books.filter(|books| books.kind == CommitKind::Append).map(|books| books.committed_at_us).collect())
+    Ok(books.filter(|books| books.kind == CommitKind::Append).collect())
 }
 
 /// Fails unless `schema_name`.`table` accounts for exactly `events` records: a run that did less is not measured.

@@ -7,6 +7,7 @@
 mod amount;
 mod behind;
 mod bench;
+mod breakdown;
 mod cache;
 mod child;
 mod ids;

@@ -22,6 +22,7 @@ import canonical
 import delta_log
 import earthquakes
 import read_tables
+import runbook
 import shares
 
 ROWS = 50
@@ -306,6 +307,68 @@ class Shares(unittest.TestCase):
         late[0]["_event_time"] = "2000-01-03T01:00:00Z"
         for planted in (short, doubled, wrong, late):
             self.assertEqual(len(shares.differences(self.ORIGINAL, planted)), 1)
+
+
+class Runbook(unittest.TestCase):
+    """Faults in what the statements of a runbook look at."""
+
+    def setUp(self):
+        self.lake = Path(tempfile.mkdtemp(prefix="planted-"))
+        self.addCleanup(shutil.rmtree, self.lake)
+        ids = range(12)
+        self.write_lines("ledger", ["{}", *(f"{i}\tp-{i}\t{i % 2}\t{i // 2}" for i in ids)])
+        self.write_lines("silver.jsonl", [json.dumps({"event_id": f"p-{i}", "late": i % 3 == 0}) for i in ids])
+        self.write_lines("dead_letters.jsonl", ['{"reasons": ["invalid_json"]}'])
+        days = pa.array([datetime.date(2026, 1, 28)] * 12, pa.date32())
+        self.bronze = pa.table({
+            "_kafka_partition": pa.array([i % 2 for i in ids], pa.int32()),
+            "_kafka_offset": pa.array([i // 2 for i in ids], pa.int64()),
+            "_event_date": days,
+        })
+        self.silver = pa.table({
+            "event_id": [f"p-{i}" for i in ids],
+            "_is_late_arriving": [i % 3 == 0 for i in ids],
+            "_arrival_delay_seconds": [float(i) for i in ids],
+            "_event_date": days,
+        })
+        self.letters = ["invalid_json"]
+
+    def write_lines(self, name, lines):
+        (self.lake / name).write_text("\n".join(lines) + "\n", "utf-8")
+
+    def failed(self):
+        """Writes the tables, runs the program; the labels of the checks that failed."""
+        write(self.lake / "bronze" / "api_usage_events", self.bronze)
+        write(self.lake / "silver" / "api_usage_events", self.silver)
+        path = self.lake / "bronze" / "api_usage_events_dlq"
+        flags = pa.array([[reason] for reason in self.letters], pa.list_(pa.string()))
+        day = pa.array([datetime.datetime.now(datetime.timezone.utc).date()] * len(self.letters), pa.date32())
+        table = pa.table({"_quality_flags": flags, "_dlq_date": day})
+        deltalake.write_deltalake(path, table, partition_by=["_dlq_date"])
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            runbook.main([str(self.lake), str(self.lake / "ledger"), str(self.lake)])
+        return [line.split(": ")[1] for line in printed.getvalue().splitlines() if line.startswith("FAILED")]
+
+    def test_sound_tables_pass(self):
+        self.assertEqual(self.failed(), [])
+
+    def test_a_row_that_bronze_lacks_is_caught(self):
+        self.bronze = self.bronze.slice(0, 11)
+        self.assertEqual(self.failed(), ["offsets per partition are the ledger's"])
+
+    def test_an_id_that_is_there_twice_is_caught(self):
+        self.silver = self.silver.take([*range(11), 10])
+        self.assertEqual(self.failed(), ["no id is there twice"])
+
+    def test_a_wrong_late_flag_is_caught(self):
+        flags = pa.array([False] * 12)
+        self.silver = self.silver.set_column(1, "_is_late_arriving", flags)
+        self.assertEqual(self.failed(), ["late events and their delay are the truth's"])
+
+    def test_a_dead_letter_with_another_reason_is_caught(self):
+        self.letters = ["not_utf8"]
+        self.assertEqual(self.failed(), ["reasons of dead letters are the truth's"])
 
 
 def main():

@@ -14,6 +14,7 @@ mod sizes;
 mod soak;
 mod tests_step;
 mod tree;
+mod unchecked;
 mod verify;
 mod workspace;
 
@@ -30,6 +31,7 @@ cargo xtask <command>
   verify [--only a,b] [--skip a,b] [--fail-fast]   everything CI runs, then a table and `N passed, N failed`
   steps                                            the names of verify's steps and what each of them checks
   soak --minutes N                                 kills and seeds for as long as asked
+  unchecked [--only N..M]                          removes each check of bytes once: does a test fail without it?
   layers | features | sizes | licences | registries | documents | readers
                                                    one check alone
 ";
@@ -62,6 +64,7 @@ fn dispatch(arguments: &[String]) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         "verify" => verify::run(&Workspace::locate()?, &Selection::parse(rest)?),
+        "unchecked" => unchecked::run(&Workspace::locate()?, &unchecked::part(rest)?),
         "soak" => soak::run(&Workspace::locate()?, soak::minutes(rest)?),
         name if verify::STEPS.iter().any(|step| step.name == name) => {
             if let Some(unexpected) = rest.first() {

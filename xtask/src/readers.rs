@@ -1,8 +1,9 @@
 //! The steps `checkers` and `readers`: our tables, read by others.
 //!
 //! Purpose: build lakes with the real binary, as a user would, and let deltalake for Python, DuckDB and Polars read
-//! every table of them; and let DuckDB compute from the original earthquakes file what gold must hold. The Python
-//! programs are in tests/readers/; `checkers` runs their own tests, which plant faults that must be caught.
+//! every table of them; let DuckDB compute from the original earthquakes file what gold must hold, and run the statements
+//! of a runbook as they stand. The Python programs are in tests/readers/; `checkers` runs their own tests, which plant
+//! faults that must be caught.
 //! Never: installs anything; `setup/install.sh test` does, into the cache.
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,30 @@ const STOCKS: &[&str] = &[
     "0.005",
 ];
 const STOCKS_STREAM: &str = "stock_ticks";
+/// What the API usage example is given: events of the day that tests/readers/runbook.sql names.
+const USAGE: &[&str] = &[
+    "--generate",
+    "api-usage",
+    "--count",
+    "4000",
+    "--seed",
+    "7",
+    "--duplicates",
+    "0.05",
+    "--late",
+    "0.03",
+    "--malformed",
+    "0.01",
+    "--start-time",
+    "2026-01-28T10:00:00Z",
+    "--ledger",
+    USAGE_LEDGER,
+    "--truth",
+    USAGE_TRUTH,
+];
+const USAGE_STREAM: &str = "api_usage_events";
+const USAGE_LEDGER: &str = "acked.ids";
+const USAGE_TRUTH: &str = "truth";
 const EARTHQUAKES_STREAM: &str = "earthquakes";
 /// The model of the earthquakes example, as a CSV that tests/readers/earthquakes.py understands.
 const EARTHQUAKES_SQL: &str = "select * from gold.quakes_daily";
@@ -76,7 +101,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Tally> {
     let scratch = workspace.target.join(format!("readers-{}", std::process::id()));
     std::fs::create_dir_all(&scratch).with_context(|| format!("{} cannot be made", scratch.display()))?;
     let mut tally = Tally::default();
-    for part in [stocks, earthquakes, shares] {
+    for part in [stocks, runbook, earthquakes, shares] {
         tally.add(part(workspace, &scratch).unwrap_or_else(|error| Tally::check(vec![format!("{error:#}")])));
     }
     if tally.failed == 0 {
@@ -92,6 +117,21 @@ fn stocks(workspace: &Workspace, scratch: &Path) -> Result<Tally> {
     example.watertight(&["produce", "-f", PIPELINE, "--stream", STOCKS_STREAM], STOCKS)?;
     example.run_to_the_end()?;
     example.read_tables()
+}
+
+/// The statements of users' runbooks, through DuckDB, against what the producer wrote down.
+fn runbook(workspace: &Workspace, scratch: &Path) -> Result<Tally> {
+    let example = Example::init(workspace, scratch, "api-usage")?;
+    example.watertight(&["produce", "-f", PIPELINE, "--stream", USAGE_STREAM], USAGE)?;
+    example.run_to_the_end()?;
+    let mut tally = example.read_tables()?;
+    let mut command = python(workspace, &script(workspace, "runbook.py")?)?;
+    for path in [LAKE, USAGE_LEDGER, USAGE_TRUTH] {
+        command.arg(example.folder.join(path));
+    }
+    let (output, succeeded) = teed(&mut command)?;
+    tally.add(Totals::of_script(&output).into_tally("the runbook's statements", succeeded));
+    Ok(tally)
 }
 
 fn earthquakes(workspace: &Workspace, scratch: &Path) -> Result<Tally> {

@@ -1,5 +1,7 @@
 //! The system's clock and random identifiers: the only place that reads either.
 
+use std::sync::OnceLock;
+use std::time::Instant;
 use watertight_core::port::{Clock, Ids};
 
 /// The system's wall clock.
@@ -14,6 +16,12 @@ impl Clock for SystemClock {
             Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
             Err(before) => -i64::try_from(before.duration().as_micros()).unwrap_or(i64::MAX),
         }
+    }
+
+    fn monotonic_us(&self) -> i64 {
+        static BEGAN: OnceLock<Instant> = OnceLock::new();
+        let since = BEGAN.get_or_init(Instant::now).elapsed();
+        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
     }
 }
 

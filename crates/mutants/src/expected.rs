@@ -4,6 +4,7 @@
 //! agrees, and the part that the fault demands ([`Must`]) is given by both. Offsets agree where the ranges meet.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Where something is; the parts are those of the findings of `verify`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +90,22 @@ impl Place {
     pub fn window(mut self, window: &str) -> Self {
         self.window = Some(window.to_owned());
         self
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut words: Vec<String> = self.table.iter().cloned().collect();
+        words.extend(self.version.map(|version| format!("version {version}")));
+        words.extend(self.partition.map(|partition| format!("partition {partition}")));
+        words.extend(self.offsets.map(|(from, to)| {
+            if from.checked_add(1) == Some(to) { format!("offset {from}") } else { format!("offsets {from}..{to}") }
+        }));
+        words.extend(self.event_id.as_ref().map(|id| format!("event '{id}'")));
+        words.extend(self.window.as_ref().map(|window| format!("window {window}")));
+        words.extend(self.column.as_ref().map(|column| format!("column {column}")));
+        words.extend(self.file.as_ref().map(|file| format!("file {file}")));
+        f.write_str(&if words.is_empty() { "the lake".to_owned() } else { words.join(", ") })
     }
 }
 
@@ -234,6 +251,14 @@ mod tests {
         assert!(!lost_at(7).fits("offsets.lost", &Place::table("bronze.x")));
         assert!(!lost_at(7).fits("offsets.lost", &Place::table("bronze.y").offset((1, 7))));
         assert!(!lost_at(7).fits("offsets.lost", &Place::table("bronze.x").offset((0, 7))));
+    }
+
+    #[test]
+    fn a_place_is_told_in_words() {
+        let place = Place::table("bronze.x").version(3).offset((1, 7)).column("price");
+        assert_eq!(place.to_string(), "bronze.x, version 3, partition 1, offset 7, column price");
+        assert_eq!(Place::default().offsets(0, 5, 9).event("a").to_string(), "partition 0, offsets 5..9, event 'a'");
+        assert_eq!(Place::default().to_string(), "the lake");
     }
 
     #[test]

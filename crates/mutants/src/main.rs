@@ -1,4 +1,5 @@
-//! `watertight-mutants`: lists the kinds of faults, plants one, or runs a whole campaign against a built program.
+//! `watertight-mutants`: lists the kinds of faults, plants one, shows how it is found, or runs a whole campaign against a
+//! built program.
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
@@ -6,7 +7,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use watertight_mutants::{Campaign, campaign, kinds};
+use watertight_mutants::{Campaign, Show, campaign, kinds, show};
 
 /// Plants faults in lakes and sees whether `watertight verify` finds them.
 #[derive(Debug, Parser)]
@@ -36,6 +37,26 @@ enum Action {
         /// Says it as JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Plants one fault in tables that balance, in place, and has a program find it; exit 1 if it doesn't.
+    Show {
+        /// Which kind; `list` names them.
+        kind: String,
+        /// The program that is to find it.
+        #[arg(long, value_name = "PATH")]
+        program: PathBuf,
+        /// The pipeline file.
+        #[arg(short = 'f', long, value_name = "FILE")]
+        file: PathBuf,
+        /// The lake that the file names: a copy, as it is altered.
+        #[arg(long, value_name = "DIR")]
+        lake: PathBuf,
+        /// Ledgers of its producers, which some kinds alter.
+        #[arg(long, value_name = "FILE")]
+        ledger: Vec<PathBuf>,
+        /// Chooses the place.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
     },
     /// Makes random lakes, plants every kind in copies of them, and verifies all; exit 1 if anything was missed.
     Campaign {
@@ -95,13 +116,15 @@ fn run(action: Action) -> Result<ExitCode> {
             if json {
                 println!("{}", serde_json::to_string_pretty(&planted)?);
             } else {
-                println!("planted {kind}: {}\n  {}", mutant.means, planted.what);
-                for expected in &planted.expected {
-                    let place = serde_json::to_string(&expected.place)?;
-                    println!("  verify must say one of {} at {place}", expected.codes.join(", "));
-                }
+                println!("{}", show::in_words(mutant, &planted));
             }
             Ok(ExitCode::SUCCESS)
+        }
+        Action::Show { kind, program, file, lake, ledger, seed } => {
+            let mutant = kinds::named(&kind)?;
+            let show = Show { program, pipeline: file, lake, ledgers: ledger, seed, report_shown: true };
+            let named = show.run(mutant, &mut std::io::stdout())?;
+            Ok(if named { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Action::Campaign { program, each, lakes, bases, seed, kind, threads, keep, json } => {
             let program = program.canonicalize().with_context(|| format!("{} is not there", program.display()))?;

@@ -163,7 +163,7 @@ impl<'a> Telling<'a> {
     fn stream(&self) -> &'static str {
         match self.kind {
             Kind::Stocks => "stock_ticks",
-            Kind::ApiUsage => "api_usage",
+            Kind::ApiUsage => "api_usage_events",
         }
     }
 

@@ -4,5 +4,5 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    watertight::run(&watertight_core::steps::Steps::default())
+    watertight::run(&watertight::Outside::default())
 }

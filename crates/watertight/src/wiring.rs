@@ -1,5 +1,6 @@
 //! The embedded parts behind the ports, as a pipeline file asks for them.
 
+use crate::Outside;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,17 +10,17 @@ use watertight_adapters::segment_log::{SegmentLog, SegmentLogOptions};
 use watertight_adapters::system::{SystemClock, SystemIds};
 use watertight_config::{LogConfig, PipelineConfig};
 use watertight_core::port::{EventLog, Lake, PortError};
-use watertight_core::steps::Steps;
 use watertight_pipeline::runtime::{Stop, StreamFailure, stopping_at_panic};
 
 /// Opens the event log.
 ///
 /// # Errors
 /// As the log's.
-pub(crate) fn open_segment_log(config: &PipelineConfig, steps: &Steps) -> Result<Arc<SegmentLog>, PortError> {
+pub(crate) fn open_segment_log(config: &PipelineConfig, outside: &Outside) -> Result<Arc<SegmentLog>, PortError> {
     let LogConfig::Local { path, segment_bytes, .. } = &config.log;
     let options = SegmentLogOptions { segment_bytes: *segment_bytes, ..SegmentLogOptions::default() };
-    SegmentLog::open_with(path, options, Arc::new(SystemClock), Arc::new(SystemIds), steps.clone()).map(Arc::new)
+    let Outside { steps, clock } = outside.clone();
+    SegmentLog::open_with(path, options, clock, Arc::new(SystemIds), steps).map(Arc::new)
 }
 
 /// Looks at the event log; touches nothing.
@@ -30,12 +31,13 @@ pub(crate) fn look_at_log(config: &PipelineConfig) -> Arc<dyn EventLog> {
 
 /// Opens the lake; touches nothing.
 pub(crate) fn open_lake(config: &PipelineConfig) -> Arc<dyn Lake> {
-    open_lake_with(config, &Steps::default())
+    open_lake_with(config, &Outside::default())
 }
 
-/// As [`open_lake`], taking every durable step through `steps`.
-pub(crate) fn open_lake_with(config: &PipelineConfig, steps: &Steps) -> Arc<dyn Lake> {
-    Arc::new(DeltaLake::open(&config.lake, Arc::new(SystemClock), Arc::new(SystemIds)).with_steps(steps.clone()))
+/// As [`open_lake`], taking every durable step through `outside`, and dating by its clock what is written.
+pub(crate) fn open_lake_with(config: &PipelineConfig, outside: &Outside) -> Arc<dyn Lake> {
+    let Outside { steps, clock } = outside.clone();
+    Arc::new(DeltaLake::open(&config.lake, clock, Arc::new(SystemIds)).with_steps(steps))
 }
 
 /// SIGTERM and Ctrl-C raise `flag`; a second one ends the process at once.

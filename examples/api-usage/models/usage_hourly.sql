@@ -7,5 +7,5 @@ SELECT
     count(*) FILTER (WHERE status >= 500) AS errors,
     sum(bytes) AS bytes,
     median(latency_ms) AS median_latency_ms
-FROM api_usage
+FROM api_usage_events
 GROUP BY window_start, window_end, customer_id

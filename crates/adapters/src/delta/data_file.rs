@@ -20,6 +20,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use watertight_core::port::{ErrorKind, PortError};
 use watertight_core::steps::{DELTA_DATA_SYNC, DELTA_DATA_WRITE, Steps};
 
@@ -77,11 +78,19 @@ pub(super) fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, arrow::e
     cast_with_options(array, to, &CastOptions { safe: false, ..CastOptions::default() })
 }
 
-/// Writes `rows` to a new file and fsyncs it; gives its size. The directory is not fsynced.
+/// A file that was written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Written {
+    pub size: u64,
+    /// How long its fsync took.
+    pub sync: Duration,
+}
+
+/// Writes `rows` to a new file and fsyncs it. The directory is not fsynced.
 ///
 /// # Errors
 /// As the operating system says; nothing is left.
-pub(super) fn write(path: &Path, rows: &RecordBatch, steps: &Steps) -> Result<u64, PortError> {
+pub(super) fn write(path: &Path, rows: &RecordBatch, steps: &Steps) -> Result<Written, PortError> {
     let what = || format!("writing data file {}", path.display());
     let mut created = false;
     let written = write_to(path, rows, steps, &mut created);
@@ -91,7 +100,7 @@ pub(super) fn write(path: &Path, rows: &RecordBatch, steps: &Steps) -> Result<u6
     written.map_err(|error| parquet_error(what(), error, ErrorKind::Bug))
 }
 
-fn write_to(path: &Path, rows: &RecordBatch, steps: &Steps, created: &mut bool) -> Result<u64, ParquetError> {
+fn write_to(path: &Path, rows: &RecordBatch, steps: &Steps, created: &mut bool) -> Result<Written, ParquetError> {
     let options = ArrowWriterOptions::new().with_properties(properties(rows)?).with_skip_arrow_metadata(true);
     let mut written = None;
     steps.take(DELTA_DATA_WRITE, || {
@@ -103,10 +112,12 @@ fn write_to(path: &Path, rows: &RecordBatch, steps: &Steps, created: &mut bool) 
         written = Some(writer);
         Ok::<(), ParquetError>(())
     })?;
-    let Some(writer) = &written else { return Ok(0) };
+    let Some(writer) = &written else { return Ok(Written::default()) };
     let file = writer.inner();
+    let began = Instant::now();
     steps.take(DELTA_DATA_SYNC, || file.sync_all())?;
-    Ok(file.metadata()?.len())
+    let sync = began.elapsed();
+    Ok(Written { size: file.metadata()?.len(), sync })
 }
 
 /// An error of the Parquet library: what the operating system said, or else `kind`.

@@ -16,7 +16,7 @@ use arrow::datatypes::SchemaRef;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use watertight_core::books::{Books, CommitKind};
-use watertight_core::port::{ErrorKind, PortError, TableSpec};
+use watertight_core::port::{ErrorKind, PortError, Spent, TableSpec};
 
 /// Rounds of creating or evolving against other openers before giving up for now.
 const ROUNDS_MAX: usize = 100;
@@ -67,6 +67,7 @@ pub(super) fn open(lake: &DeltaLake, spec: &TableSpec) -> Result<DeltaTable, Por
             unsynced: false,
             recalled: false,
             checkpointer,
+            spent: Spent::default(),
         };
         return Ok(DeltaTable::new(root, log, loaded.seen, Some(writer)));
     }

@@ -17,10 +17,11 @@ use arrow::datatypes::SchemaRef;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use watertight_core::books::CommitKind;
 use watertight_core::commit::{Decision, Facts, LastAttempt, OVERTAKEN, decide, follows_newest};
 use watertight_core::port::{
-    CommitOutcome, CommitRequest, DataFile, ErrorKind, Ids, LakeCommit, LakeTable, PortError, TableState,
+    CommitOutcome, CommitRequest, DataFile, ErrorKind, Ids, LakeCommit, LakeTable, PortError, Spent, TableState,
 };
 use watertight_core::steps::{DELTA_DATA_NAMES, Steps};
 
@@ -49,6 +50,20 @@ pub(super) struct Writer {
     /// Older commits' ids were read from the log.
     pub recalled: bool,
     pub checkpointer: Checkpointer,
+    /// Since it was last asked for.
+    pub spent: Spent,
+}
+
+impl Writer {
+    /// Enters a staged file: how long all of it took, and what of that was fsync.
+    fn staged(&mut self, all: Duration, sync: Duration) {
+        *self.spent.write_us.get_or_insert(0) += micros(all.saturating_sub(sync));
+        *self.spent.sync_us.get_or_insert(0) += micros(sync);
+    }
+}
+
+fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn bug(message: impl Into<String>) -> PortError {
@@ -131,6 +146,7 @@ impl DeltaTable {
 
     /// Writes the next version. `Taken`: nothing was changed.
     fn put(&mut self, request: &CommitRequest) -> Result<Put, PortError> {
+        let began = Instant::now();
         let version = self.seen.state.version + 1;
         let data_change = request.books.kind != CommitKind::Compact;
         let adds: Result<Vec<Add>, PortError> = request
@@ -155,6 +171,7 @@ impl DeltaTable {
         let writer = self.writer()?;
         match &put {
             Ok(Put::Written) => {
+                writer.spent.entry_us = Some(micros(began.elapsed()));
                 writer.in_doubt = None;
                 writer.unsynced = false;
                 writer.checkpointer.committed(version);
@@ -220,6 +237,7 @@ impl LakeTable for DeltaTable {
     }
 
     fn stage(&mut self, partition_days: i32, rows: &RecordBatch) -> Result<DataFile, PortError> {
+        let began = Instant::now();
         let partition = self.seen.partition.clone();
         let rows = conform(rows, &self.seen.columns, &partition, partition_days)?;
         let date = stats::date_text(partition_days)
@@ -233,15 +251,24 @@ impl LakeTable for DeltaTable {
         if !dir.is_dir() {
             writer.dirs.forget(&dir);
         }
+        let folders = Instant::now();
         writer.dirs.ensure(&dir).map_err(made)?;
-        let size = data_file::write(&full, &rows, &writer.steps)?;
+        let mut sync = folders.elapsed();
+        let written = data_file::write(&full, &rows, &writer.steps)?;
+        let names = Instant::now();
         let durable = writer.steps.take(DELTA_DATA_NAMES, || sync_dir(&dir));
+        sync += written.sync + names.elapsed();
         if let Err(error) = durable {
             std::fs::remove_file(&full).ok();
             return Err(PortError::io(format!("syncing the folder {}", dir.display()), error));
         }
-        let rows_written = rows.num_rows() as u64;
-        Ok(DataFile { path, partition_days, size, rows: rows_written, stats: stats::of(&rows) })
+        let (size, rows_written, stats) = (written.size, rows.num_rows() as u64, stats::of(&rows));
+        writer.staged(began.elapsed(), sync);
+        Ok(DataFile { path, partition_days, size, rows: rows_written, stats })
+    }
+
+    fn spent(&mut self) -> Spent {
+        self.writer.as_mut().map_or_else(Spent::default, |writer| std::mem::take(&mut writer.spent))
     }
 
     fn commit(&mut self, request: &CommitRequest) -> Result<CommitOutcome, PortError> {

@@ -1,6 +1,7 @@
-//! The program killed, cut off from its power, and spoiled, at every durable step; then every table is compared with
-//! the truth.
+//! The program killed, cut off from its power, and spoiled, at every durable step, or told a wrong time; then every
+//! table is compared with the truth.
 
+mod clocks;
 mod crash_points;
 mod mutants;
 mod power_cuts;

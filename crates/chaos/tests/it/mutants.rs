@@ -3,9 +3,10 @@
 //! Unset, `WATERTIGHT_SOAK_MINUTES` gives the short form of `make test`; set, campaigns go on with fresh seeds for that
 //! long: each kind once in ten lakes of its own, and over again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use watertight_mutants::{Campaign, Figures};
+use watertight_mutants::story::Story;
+use watertight_mutants::{Campaign, Figures, Show, kinds};
 
 /// Runs at once.
 const THREADS: usize = 2;
@@ -51,4 +52,33 @@ fn untouched_lakes_give_no_finding() {
     let scratch = tempfile::tempdir().expect("a scratch folder");
     let figures = campaign(scratch.path(), 2_000, 20, 0, 0);
     assert!(figures.good() && figures.untouched.lakes == 20, "{figures}");
+}
+
+#[test]
+fn a_fault_of_ones_choice_is_shown_with_what_names_it_and_only_in_tables_that_balance() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_watertight-planted"));
+    let story = Story::make(&program, 3_001, &scratch.path().join("story")).expect("a story");
+    let pipeline = story.dir.join("pipeline.yaml");
+    let (lake, ledgers) = (story.lake, story.ledgers);
+    let show = Show { program, pipeline, lake, ledgers, seed: 1, report_shown: false };
+    let mutant = kinds::named("bronze-row-dropped-books-too").expect("a kind");
+    let mut said: Vec<u8> = Vec::new();
+    let named = show.run(mutant, &mut said).expect("shown");
+    let said = String::from_utf8(said).expect("text");
+    assert!(named, "{said}");
+    for part in [
+        "before: verify finds no fault in ",
+        "planted bronze-row-dropped-books-too: ",
+        "verify must say rows.unfounded at silver.",
+        "named: rows.unfounded at silver.",
+    ] {
+        assert!(said.contains(part), "'{part}' is missing in\n{said}");
+    }
+    let verified = watertight_mutants::campaign::verify(&show.program, &show.lake, &show.ledgers).expect("verified");
+    let codes: Vec<&str> = verified.faults().map(|finding| finding.code.as_str()).collect();
+    assert!(codes.contains(&"ledger.missing"), "{codes:?}");
+    assert!(!codes.contains(&"ledger.extra"), "the row of silver has an id that a ledger names: {codes:?}");
+    let refused = show.run(mutant, &mut Vec::<u8>::new()).expect_err("there is a fault already");
+    assert!(refused.to_string().contains("do not balance as they are"), "{refused:#}");
 }

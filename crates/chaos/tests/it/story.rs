@@ -119,6 +119,13 @@ impl Place {
         self.spawn(Command::new(env!("CARGO_BIN_EXE_watertight-planted")).args(arguments), planted)
     }
 
+    /// Runs the program to its end by a clock that is wrong by `offset`, as `WATERTIGHT_CLOCK_OFFSET` has it.
+    pub(crate) fn once_at(&self, act: Act, offset: &str) -> ExitStatus {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watertight-planted"));
+        command.args(self.arguments(act)).env("WATERTIGHT_CLOCK_OFFSET", offset);
+        self.ended(self.spawn(&mut command, ""), &format!("{act:?} by a clock that is wrong by {offset}"))
+    }
+
     /// Starts the program without faults through another one, which sets limits.
     pub(crate) fn start_through(&self, through: &[&str], act: Act) -> Child {
         let mut command = Command::new(through[0]);

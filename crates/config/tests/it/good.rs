@@ -25,7 +25,7 @@ fn the_example_of_the_reference_is_read_with_all_defaults() {
     );
     assert_eq!(config.lake, Path::new("data/lake"));
     assert_eq!(config.state, Path::new("data/lake/_watertight/state"));
-    assert_eq!(config.commit, CommitConfig { interval_us: 1_000_000, max_rows: 100_000, max_bytes: 128 << 20 });
+    assert_eq!(config.commit, CommitConfig { interval_us: 1_000_000, max_rows: 500_000, max_bytes: 128 << 20 });
     let stream = &config.streams[0];
     assert_eq!((stream.name.as_str(), stream.topic.as_str(), stream.partitions), ("stock_ticks", "stock-ticks", 4));
     assert_eq!(stream.event_id, EventIdRule::Column("event_id".into()));

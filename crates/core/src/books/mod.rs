@@ -2,11 +2,16 @@
 //!
 //! Each commit of ours carries a [`Books`] in `commitInfo` under the key `watertight`: per partition the offset
 //! range it covers, the number of records by outcome, and an order-independent 128-bit checksum of the covered
-//! records. [`Outcome::balance`] is checked before a commit is made.
+//! records; and for the commit, the bytes it adds and how long its making took. What must add up is checked before a
+//! commit is made ([`Entry::check_offsets`], [`Entry::check_outcomes`], [`Books::check_files`], [`Books::check_steps`]).
 
+mod check;
 mod checksum;
+mod took;
 
+pub use check::{Imbalance, Layer};
 pub use checksum::{Checksum, record_checksum};
+pub use took::Took;
 
 use crate::port::Gap;
 use serde::{Deserialize, Serialize};
@@ -78,20 +83,6 @@ impl Outcome {
     }
 }
 
-/// A book that does not balance: a bug, and the reason to stop before the commit.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the books of partition {partition} do not balance over {from}..{to}: {what}")]
-pub struct Imbalance {
-    /// Partition number.
-    pub partition: i32,
-    /// First offset covered.
-    pub from: i64,
-    /// Offset after the last one covered.
-    pub to: i64,
-    /// Both sides in numbers.
-    pub what: String,
-}
-
 /// One partition's entry: the range covered, what became of it, and its checksum.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -110,50 +101,16 @@ pub struct Entry {
     pub gaps: Vec<Gap>,
 }
 
-impl Entry {
-    fn fail(&self, what: String) -> Imbalance {
-        Imbalance { partition: self.partition, from: self.from, to: self.to, what }
-    }
-
-    /// Offsets covered = records + offsets without a record + declared lost.
-    ///
-    /// # Errors
-    /// [`Imbalance`] with both sides.
-    pub fn check_offsets(&self) -> Result<(), Imbalance> {
-        let covered =
-            u64::try_from(self.to - self.from).map_err(|_| self.fail("the range ends before it begins".to_owned()))?;
-        let Outcome { records, no_record, lost, .. } = self.outcome;
-        if covered == records + no_record + lost {
-            return Ok(());
-        }
-        Err(self.fail(format!("{covered} offsets, but {records} records + {no_record} without + {lost} lost")))
-    }
-
-    /// Records = silver + duplicates + dead letters + withheld + erased.
-    ///
-    /// # Errors
-    /// [`Imbalance`] with both sides.
-    pub fn check_outcomes(&self) -> Result<(), Imbalance> {
-        let Outcome { records, silver, duplicates, dead_letters, withheld, erased, .. } = self.outcome;
-        if records == silver + duplicates + dead_letters + withheld + erased {
-            return Ok(());
-        }
-        Err(self.fail(format!(
-            "{records} records, but {silver} silver + {duplicates} duplicates + {dead_letters} dead letters + \
-             {withheld} withheld + {erased} erased"
-        )))
-    }
-}
-
 /// A decision that depended on a clock, recorded so that a replay takes it as data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum TimeDecision {
-    /// The partition had no records for the declared time: from `at` on it no longer holds the stream back.
+    /// The partition had no records for the declared time, or the topic was made anew without it: from `at` on it no
+    /// longer holds the stream back.
     Idle {
         /// Partition number.
         partition: i32,
-        /// Next offset at the moment of the decision.
+        /// Next offset at the moment of the decision; 0 where the topic has no such partition.
         at: i64,
     },
     /// The partition's first record after being idle: its watermark starts at the stream's.
@@ -236,6 +193,9 @@ pub struct Books {
     /// Rows this commit adds.
     #[serde(default)]
     pub rows: u64,
+    /// Bytes this commit adds: the sum of its files' sizes. `None` where it adds none by its kind, and in old books.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
     /// Rows added since the table began, this commit included.
     #[serde(default)]
     pub rows_total: u64,
@@ -245,6 +205,9 @@ pub struct Books {
     /// Commit time, microseconds.
     #[serde(default)]
     pub committed_at_us: i64,
+    /// Where the time went. Nothing is decided by it.
+    #[serde(default, skip_serializing_if = "Took::is_unknown")]
+    pub took: Took,
 }
 
 impl Books {
@@ -270,9 +233,11 @@ impl Books {
             decisions: Vec::new(),
             closed_until_us: None,
             rows: 0,
+            bytes: None,
             rows_total: 0,
             totals: Outcome::default(),
             committed_at_us: 0,
+            took: Took::default(),
         }
     }
 
@@ -307,23 +272,6 @@ mod tests {
     }
 
     #[test]
-    fn a_balanced_entry_passes_both_checks() {
-        assert_eq!(entry().check_offsets(), Ok(()));
-        assert_eq!(entry().check_outcomes(), Ok(()));
-    }
-
-    #[test]
-    fn one_record_too_few_or_too_many_is_an_imbalance_that_names_the_range() {
-        for delta in [-1_i64, 1] {
-            let mut planted = entry();
-            planted.outcome.records = planted.outcome.records.checked_add_signed(delta).expect("small");
-            let found = planted.check_offsets().expect_err("planted");
-            assert_eq!((found.partition, found.from, found.to), (2, 10, 20));
-            assert!(planted.check_outcomes().is_err());
-        }
-    }
-
-    #[test]
     fn totals_are_carried_from_commit_to_commit() {
         let mut first = Books::append("p", "1".into());
         (first.entries, first.rows) = (vec![entry()], 6);
@@ -340,6 +288,15 @@ mod tests {
         books.entries.push(entry());
         books.decisions.push(TimeDecision::Idle { partition: 1, at: 5 });
         let text = serde_json::to_string(&books).expect("serialises");
+        assert_eq!(serde_json::from_str::<Books>(&text).expect("reads"), books);
+        assert!(!text.contains("bytes") && !text.contains("took"), "what is not known is not written: {text}");
+        books.bytes = Some(7);
+        books.took = Took { judge_us: Some(0), entry_us_before: Some(9), ..Took::default() };
+        let text = serde_json::to_string(&books).expect("serialises");
+        assert!(
+            text.contains(r#""bytes":7"#) && text.contains(r#""took":{"judge_us":0,"entry_us_before":9}"#),
+            "{text}"
+        );
         assert_eq!(serde_json::from_str::<Books>(&text).expect("reads"), books);
         let old = r#"{"format":1,"kind":"append","commit_id":"c","pipeline":"p"}"#;
         assert_eq!(serde_json::from_str::<Books>(old).expect("reads"), Books::append("p", "c".into()));

@@ -55,6 +55,18 @@ pub struct TableState {
     pub configuration: BTreeMap<String, String>,
 }
 
+/// How long a table took over what it was asked to write, microseconds. `None`: it was asked for none, or does not
+/// measure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Encoding and writing staged files, all that staging took but the next.
+    pub write_us: Option<u64>,
+    /// Making staged files and their folders durable.
+    pub sync_us: Option<u64>,
+    /// Writing the log entry of the last commit, from its text to its durable name.
+    pub entry_us: Option<u64>,
+}
+
 /// A commit to be made: all of it or nothing.
 #[derive(Debug, Clone)]
 pub struct CommitRequest {
@@ -124,6 +136,11 @@ pub trait LakeTable: Send {
     /// # Errors
     /// `Retry`: nothing is left that matters (an orphan file at most).
     fn stage(&mut self, partition_days: i32, rows: &RecordBatch) -> Result<DataFile, PortError>;
+
+    /// What was spent on writing since this was last asked. For the books; an adapter that does not measure says nothing.
+    fn spent(&mut self) -> Spent {
+        Spent::default()
+    }
 
     /// Commits by compare and set on the positions, rebasing over commits that moved none of them.
     ///

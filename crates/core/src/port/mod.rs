@@ -10,5 +10,5 @@ mod log;
 
 pub use clock::{Clock, Ids};
 pub use error::{ErrorKind, PortError};
-pub use lake::{CommitOutcome, CommitRequest, DataFile, Lake, LakeCommit, LakeTable, TableSpec, TableState};
+pub use lake::{CommitOutcome, CommitRequest, DataFile, Lake, LakeCommit, LakeTable, Spent, TableSpec, TableState};
 pub use log::{Append, EventLog, Fetched, Gap, GapCause, LogReader, OffsetBounds, TopicInfo};

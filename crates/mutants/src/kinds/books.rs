@@ -26,6 +26,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "the totals of an append count a record more, in the copy too";
     "books-rows", ["books.count", "books.unbalanced", "books.chain"], rows_added,
         "an append says that it adds a row more, in the copy too";
+    "books-bytes", ["books.unbalanced"], bytes_added, "an append says that it adds a byte more, in the copy too";
     "books-late", ["books.count", "books.unbalanced", "books.chain"], late,
         "silver's books count a late row more, in the copy too";
     "books-watermark", ["books.copy", "books.unbalanced", "books.chain"], watermark,
@@ -168,6 +169,12 @@ fn rows_added(site: &mut Site<'_>) -> Result<Option<Planted>> {
     let table = site.large_table()?;
     let versions = covering(&table);
     altered(site, table, &versions, Copies::Along, |books| books::add(books, "rows", 1))
+}
+
+fn bytes_added(site: &mut Site<'_>) -> Result<Option<Planted>> {
+    let table = site.large_table()?;
+    let versions = covering(&table);
+    altered(site, table, &versions, Copies::Along, |books| books::add(books, "bytes", 1))
 }
 
 /// Alters the books of an append of silver that covers something.

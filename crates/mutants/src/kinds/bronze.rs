@@ -1,6 +1,6 @@
 //! Faults in bronze: records lost, doubled, altered and moved.
 
-use super::{Mutant, Site, Victim, at, mutants, other_digit, positions};
+use super::{Mutant, Site, Victim, at, mutants, other_digit, positions, told};
 use crate::expected::{Must, Place, Planted};
 use crate::lake_edit::books::{self, Copies};
 use crate::lake_edit::rows::{self, Cell};
@@ -43,7 +43,7 @@ fn row_dropped(site: &mut Site<'_>) -> Result<Option<Planted>> {
     let Some(victim) = site.row(&table, 2, |_, _| true)? else { return Ok(None) };
     let position = victim.position()?;
     table.rewrite(&victim.live, &victim.dropped()?, &[])?;
-    Ok(site.planted(&table, Must::Offset, at(&table, position), format!("dropped {position:?}")))
+    Ok(site.planted(&table, Must::Offset, at(&table, position), format!("dropped {}", told(position))))
 }
 
 fn row_dropped_entry_left(site: &mut Site<'_>) -> Result<Option<Planted>> {
@@ -51,7 +51,7 @@ fn row_dropped_entry_left(site: &mut Site<'_>) -> Result<Option<Planted>> {
     let Some(victim) = site.row(&table, 2, |_, _| true)? else { return Ok(None) };
     table.rewrite_only(&victim.live, &victim.dropped()?)?;
     let place = Place::table(&table.name).file(&victim.live.path);
-    Ok(site.planted(&table, Must::File, place, format!("dropped {:?}", victim.position()?)))
+    Ok(site.planted(&table, Must::File, place, format!("dropped {}", told(victim.position()?))))
 }
 
 fn row_dropped_books_too(site: &mut Site<'_>) -> Result<Option<Planted>> {
@@ -81,7 +81,7 @@ fn row_dropped_books_too(site: &mut Site<'_>) -> Result<Option<Planted>> {
         books::add(&mut books["totals"], "records", -1);
         books::add(&mut books["totals"], "no_record", 1);
     })?;
-    let planted = site.planted(&silver, Must::Offset, at(&silver, position), format!("dropped {position:?}"));
+    let planted = site.planted(&silver, Must::Offset, at(&silver, position), format!("dropped {}", told(position)));
     Ok(planted.map(|planted| planted.touching(&table.name).touching("ops.commits")))
 }
 
@@ -108,7 +108,7 @@ fn rows_dropped(site: &mut Site<'_>) -> Result<Option<Planted>> {
     let count = i64::try_from(to - victim.row)?;
     table.rewrite(&victim.live, &rows::without(&victim.rows, victim.row, to)?, &[])?;
     let place = Place::table(&table.name).offsets(partition, from, from + count);
-    Ok(site.planted(&table, Must::Offset, place, format!("dropped {count} rows from {from} of {partition}")))
+    Ok(site.planted(&table, Must::Offset, place, format!("dropped {count} rows from {} on", told((partition, from)))))
 }
 
 /// Whether the next row holds the next offset of the same partition.
@@ -139,7 +139,7 @@ fn row_doubled(site: &mut Site<'_>) -> Result<Option<Planted>> {
     let Some(victim) = site.row(&table, 1, |_, _| true)? else { return Ok(None) };
     table.rewrite(&victim.live, &victim.doubled()?, &[])?;
     let position = victim.position()?;
-    Ok(site.planted(&table, Must::Offset, at(&table, position), format!("doubled {position:?}")))
+    Ok(site.planted(&table, Must::Offset, at(&table, position), format!("doubled {}", told(position))))
 }
 
 fn file_doubled(site: &mut Site<'_>) -> Result<Option<Planted>> {
@@ -193,7 +193,12 @@ fn swapped(site: &mut Site<'_>, columns: &[&str], must: Must) -> Result<Option<P
     table.rewrite(&victim.live, &altered, &[])?;
     let (partition, offset) = victim.position()?;
     let place = Place::table(&table.name).offsets(partition, offset, offset + 2).version(victim.live.version);
-    Ok(site.planted(&table, must, place, format!("swapped {columns:?} of {offset} and the next of {partition}")))
+    Ok(site.planted(
+        &table,
+        must,
+        place,
+        format!("swapped {} of {} and of the next", columns.join(", "), told((partition, offset))),
+    ))
 }
 
 fn offset_moved(site: &mut Site<'_>) -> Result<Option<Planted>> {
@@ -211,7 +216,7 @@ fn offset_moved(site: &mut Site<'_>) -> Result<Option<Planted>> {
         &table,
         Must::Offset,
         at(&table, (partition, moved)),
-        format!("gave {offset} of {partition} the offset {moved}"),
+        format!("gave {} the offset {moved}", told((partition, offset))),
     );
     Ok(planted.map(|planted| planted.or(&["offsets.lost"], Must::Offset, at(&table, (partition, offset)))))
 }
@@ -226,7 +231,7 @@ fn partition_changed(site: &mut Site<'_>) -> Result<Option<Planted>> {
         &victim.with("_kafka_partition", &Cell::Whole(other.into()))?,
         &["_kafka_partition"],
     )?;
-    let what = format!("gave {offset} of {partition} to {other}");
+    let what = format!("gave {} to partition {other}", told((partition, offset)));
     let planted = site.planted(&table, Must::Offset, at(&table, (partition, offset)), what);
     let new = at(&table, (other, offset));
     Ok(planted.map(|planted| planted.or(&["offsets.doubled", "offsets.outside"], Must::Offset, new)))
@@ -265,7 +270,7 @@ fn checksum_planted(site: &Site<'_>, table: &Table, victim: &Victim, what: &str)
     let position = victim.position()?;
     let version = books::version_of(table, position).unwrap_or(victim.live.version);
     let place = at(table, position).version(version);
-    Ok(site.planted(table, Must::Version, place, format!("{what} at {position:?}")))
+    Ok(site.planted(table, Must::Version, place, format!("{what} at {}", told(position))))
 }
 
 fn payload_byte_books_too(site: &mut Site<'_>) -> Result<Option<Planted>> {
@@ -292,7 +297,7 @@ fn payload_byte_books_too(site: &mut Site<'_>) -> Result<Option<Planted>> {
             }
         })?;
     }
-    let what = format!("changed byte {which} of the payload at {position:?}, and the checksums");
+    let what = format!("changed byte {which} of the payload at {}, and the checksums", told(position));
     let planted = site.planted(&silver, Must::Offset, at(&silver, position), what);
     Ok(planted.map(|planted| planted.touching(&table.name).touching("ops.commits")))
 }
@@ -317,7 +322,7 @@ fn time_changed(site: &mut Site<'_>) -> Result<Option<Planted>> {
     let altered = victim.with("_kafka_timestamp", &Cell::Whole(us - 1_000_000))?;
     table.rewrite(&victim.live, &altered, &["_kafka_timestamp"])?;
     let position = victim.position()?;
-    let what = format!("moved the time of {position:?} back by a second");
+    let what = format!("moved the time of {} back by a second", told(position));
     let planted = site.planted(&silver, Must::Offset, at(&silver, position), what);
     Ok(planted.map(|planted| planted.touching(&table.name)))
 }
@@ -333,7 +338,8 @@ pub(super) fn move_row(site: &mut Site<'_>, mut table: Table) -> Result<Option<P
     table.rewrite(&victim.live, &victim.dropped()?, &[])?;
     let path = table.add_like(&victim.live, &victim.alone(), Some("2020-02-02"))?;
     let position = victim.position()?;
-    let planted = site.planted(&table, Must::Offset, at(&table, position), format!("moved {position:?} to {path}"));
+    let planted =
+        site.planted(&table, Must::Offset, at(&table, position), format!("moved {} to {path}", told(position)));
     let codes = site.mutant.codes;
     Ok(planted.map(|planted| planted.or(codes, Must::File, Place::table(&table.name).file(&path))))
 }

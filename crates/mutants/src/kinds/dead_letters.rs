@@ -1,7 +1,7 @@
 //! Faults in dead letters, and records given the wrong fate: letters made rows, rows made letters.
 
 use super::silver::id_of;
-use super::{Mutant, Site, Victim, at, find, mutants, positions};
+use super::{Mutant, Site, Victim, at, find, mutants, positions, told};
 use crate::expected::{Must, Planted};
 use crate::lake_edit::Table;
 use crate::lake_edit::rows::{self, Cell};
@@ -32,7 +32,7 @@ fn dropped(site: &mut Site<'_>) -> Result<Option<Planted>> {
     let Some(victim) = site.row(&table, 2, |_, _| true)? else { return Ok(None) };
     table.rewrite(&victim.live, &victim.dropped()?, &[])?;
     let position = victim.position()?;
-    Ok(site.planted(&table, Must::Offset, at(&table, position), format!("dropped {position:?}")))
+    Ok(site.planted(&table, Must::Offset, at(&table, position), format!("dropped {}", told(position))))
 }
 
 fn doubled(site: &mut Site<'_>) -> Result<Option<Planted>> {
@@ -40,7 +40,7 @@ fn doubled(site: &mut Site<'_>) -> Result<Option<Planted>> {
     let Some(victim) = site.row(&table, 1, |_, _| true)? else { return Ok(None) };
     table.rewrite(&victim.live, &victim.doubled()?, &[])?;
     let position = victim.position()?;
-    Ok(site.planted(&table, Must::Offset, at(&table, position), format!("doubled {position:?}")))
+    Ok(site.planted(&table, Must::Offset, at(&table, position), format!("doubled {}", told(position))))
 }
 
 fn altered(site: &mut Site<'_>, column: &str, alter: impl Fn(&Cell) -> Option<Cell>) -> Result<Option<Planted>> {
@@ -50,7 +50,7 @@ fn altered(site: &mut Site<'_>, column: &str, alter: impl Fn(&Cell) -> Option<Ce
     let Some(cell) = alter(&victim.cell(column)) else { return Ok(None) };
     table.rewrite(&victim.live, &victim.with(column, &cell)?, &[column])?;
     let position = victim.position()?;
-    Ok(site.planted(&table, Must::Offset, at(&table, position), format!("altered {column} at {position:?}")))
+    Ok(site.planted(&table, Must::Offset, at(&table, position), format!("altered {column} at {}", told(position))))
 }
 
 fn last_byte(cell: &Cell) -> Option<Cell> {
@@ -127,7 +127,12 @@ fn invented(site: &mut Site<'_>) -> Result<Option<Planted>> {
         return Ok(None);
     }
     let position = row.position()?;
-    Ok(site.planted(&letters, Must::Offset, at(&letters, position), format!("a dead letter of {position:?}")))
+    Ok(site.planted(
+        &letters,
+        Must::Offset,
+        at(&letters, position),
+        format!("invented a dead letter of {}", told(position)),
+    ))
 }
 
 fn from_nowhere(site: &mut Site<'_>) -> Result<Option<Planted>> {
@@ -139,7 +144,7 @@ fn from_nowhere(site: &mut Site<'_>) -> Result<Option<Planted>> {
     let position = (partition, last + site.rng.random_range(1..1_000));
     let letter = rows::set(&victim.alone(), "_kafka_offset", 0, &Cell::Whole(position.1.into()))?;
     letters.rewrite(&victim.live, &rows::joined(&victim.rows, &letter)?, &["*"])?;
-    Ok(site.planted(&letters, Must::Offset, at(&letters, position), format!("invented a letter at {position:?}")))
+    Ok(site.planted(&letters, Must::Offset, at(&letters, position), format!("invented a letter at {}", told(position))))
 }
 
 fn row_made_letter(site: &mut Site<'_>) -> Result<Option<Planted>> {
@@ -151,7 +156,7 @@ fn row_made_letter(site: &mut Site<'_>) -> Result<Option<Planted>> {
     silver.rewrite(&row.live, &row.dropped()?, &[])?;
     let position = row.position()?;
     let planted =
-        site.planted(&letters, Must::Offset, at(&letters, position), format!("made {position:?} a dead letter"));
+        site.planted(&letters, Must::Offset, at(&letters, position), format!("made {} a dead letter", told(position)));
     Ok(planted.map(|planted| planted.or(&["rows.lost"], Must::Offset, at(&silver, position)).touching(&silver.name)))
 }
 
@@ -167,7 +172,7 @@ fn letter_made_row(site: &mut Site<'_>) -> Result<Option<Planted>> {
     row = rows::set(&row, "event_id", 0, &Cell::Text(format!("{}-made", id_of(&pattern))))?;
     silver.rewrite(&pattern.live, &rows::joined(&pattern.rows, &row)?, &["*"])?;
     letters.rewrite(&letter.live, &letter.dropped()?, &[])?;
-    let planted = site.planted(&silver, Must::Offset, at(&silver, position), format!("made {position:?} a row"));
+    let planted = site.planted(&silver, Must::Offset, at(&silver, position), format!("made {} a row", told(position)));
     Ok(planted.map(|planted| {
         planted.or(&["dead_letters.lost"], Must::Offset, at(&letters, position)).touching(&letters.name)
     }))

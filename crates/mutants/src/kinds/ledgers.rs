@@ -11,7 +11,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "a ledger names an id that is in no table";
     "ledger-line-removed", ["ledger.extra"], line_removed, "an id of the tables is in no ledger";
     "ledger-position", ["ledger.position"], position, "a ledger gives another offset for an id";
-    "ledger-partition", ["ledger.position", "ledger.missing"], partition, "a ledger gives another partition for an id";
+    "ledger-partition", ["ledger.position", "ledger.missing", "ledger.extra"], partition, "a ledger gives another partition for an id";
 };
 
 /// A line of a ledger: sequence, id, partition, offset.

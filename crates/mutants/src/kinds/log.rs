@@ -1,6 +1,6 @@
 //! Faults in the Delta log: versions, lines, checkpoints, positions, paths, metadata, and commits of others.
 
-use super::{Mutant, Site, at, mutants};
+use super::{Mutant, Site, at, mutants, told};
 use crate::expected::{Must, Place, Planted};
 use crate::lake_edit::rows;
 use crate::lake_edit::{Entry, Table};
@@ -305,7 +305,7 @@ fn rewrite_loses(site: &mut Site<'_>) -> Result<Option<Planted>> {
     let lines = vec![foreign(&table, "OPTIMIZE"), removal(&victim.live.path, false), json!({ "add": add })];
     let version = table.append(lines)?;
     let position = victim.position()?;
-    let what = format!("version {version} writes {} anew without {position:?}", victim.live.path);
+    let what = format!("version {version} writes {} anew without {}", victim.live.path, told(position));
     let planted = site.planted(&table, Must::Version, at_version(&table, version), what);
     Ok(planted.map(|planted| planted.or(&["offsets.lost", "rows.lost"], Must::Offset, at(&table, position))))
 }

@@ -225,6 +225,11 @@ fn at(table: &Table, position: (i32, i64)) -> Place {
     Place::table(&table.name).offset(position)
 }
 
+/// A position in words.
+fn told((partition, offset): (i32, i64)) -> String {
+    format!("offset {offset} of partition {partition}")
+}
+
 /// Every position that a table has.
 fn positions(table: &Table) -> Result<BTreeSet<(i32, i64)>> {
     let mut all = BTreeSet::new();
@@ -267,6 +272,48 @@ mod tests {
             assert!(mutant.name.chars().all(|c| c == '-' || c.is_ascii_lowercase()), "{}", mutant.name);
             assert!(!mutant.means.is_empty() && !mutant.means.ends_with('.'), "{}", mutant.name);
         }
+    }
+
+    /// The document of invariants: what stands before the section about `verify`, and that section.
+    fn invariants() -> (&'static str, &'static str) {
+        let document = include_str!("../../../../docs/INVARIANTS.md");
+        document.split_once("\n## Seen in finished tables").expect("the document has the section")
+    }
+
+    /// The cells of every row of every table.
+    fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
+        let rows = text.lines().filter(|line| line.starts_with("| ")).map(|line| line.trim_matches('|'));
+        rows.map(|row| row.split('|').map(str::trim).collect())
+    }
+
+    #[test]
+    fn every_kind_stands_in_the_document_of_invariants_beside_a_code_of_its_own() {
+        let quoted = |cell: &'static str| -> BTreeSet<&str> { cell.split('`').skip(1).step_by(2).collect() };
+        let mut shown = BTreeSet::new();
+        for row in rows(invariants().1) {
+            let [_, _, codes, kinds] = row[..] else { continue };
+            let codes = quoted(codes);
+            for kind in quoted(kinds) {
+                let mutant = named(kind).unwrap_or_else(|error| panic!("{error}"));
+                assert!(
+                    mutant.codes.iter().any(|code| codes.contains(code)),
+                    "{kind} stands beside no code of its own"
+                );
+                shown.insert(kind);
+            }
+        }
+        assert_eq!(shown, all().map(|mutant| mutant.name).collect::<BTreeSet<_>>());
+    }
+
+    #[test]
+    fn every_invariant_has_its_faults_or_a_reason_why_not() {
+        let numbers = |text: &'static str| -> BTreeSet<&str> {
+            let cells = rows(text).filter_map(|row| row.first().copied()).flat_map(|cell| cell.split(", "));
+            cells.filter(|number| number.starts_with(|c: char| c.is_ascii_digit())).collect()
+        };
+        let (before, section) = invariants();
+        assert!(numbers(before).len() > 60, "the tables are read");
+        assert_eq!(numbers(section), numbers(before));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Faults in silver: rows lost, doubled, invented and altered.
 
 use super::bronze::{double_file, drop_file, move_row};
-use super::{Mutant, Site, Victim, at, mutants, positions};
+use super::{Mutant, Site, Victim, at, mutants, positions, told};
 use crate::expected::{Must, Place, Planted};
 use crate::lake_edit::books::{self, Copies};
 use crate::lake_edit::rows::{self, Cell};
@@ -53,7 +53,7 @@ fn row_dropped(site: &mut Site<'_>) -> Result<Option<Planted>> {
     let Some(victim) = site.row(&table, 2, |_, _| true)? else { return Ok(None) };
     let position = victim.position()?;
     table.rewrite(&victim.live, &victim.dropped()?, &[])?;
-    Ok(site.planted(&table, Must::Offset, at(&table, position), format!("dropped {position:?}")))
+    Ok(site.planted(&table, Must::Offset, at(&table, position), format!("dropped {}", told(position))))
 }
 
 fn row_dropped_entry_left(site: &mut Site<'_>) -> Result<Option<Planted>> {
@@ -61,7 +61,7 @@ fn row_dropped_entry_left(site: &mut Site<'_>) -> Result<Option<Planted>> {
     let Some(victim) = site.row(&table, 2, |_, _| true)? else { return Ok(None) };
     table.rewrite_only(&victim.live, &victim.dropped()?)?;
     let place = Place::table(&table.name).file(&victim.live.path);
-    Ok(site.planted(&table, Must::File, place, format!("dropped {:?}", victim.position()?)))
+    Ok(site.planted(&table, Must::File, place, format!("dropped {}", told(victim.position()?))))
 }
 
 fn row_dropped_books_too(site: &mut Site<'_>) -> Result<Option<Planted>> {
@@ -83,7 +83,7 @@ fn row_dropped_books_too(site: &mut Site<'_>) -> Result<Option<Planted>> {
         books::add(&mut books["totals"], "silver", -1);
         books::add(&mut books["totals"], "duplicates", 1);
     })?;
-    let planted = site.planted(&table, Must::Offset, at(&table, position), format!("dropped {position:?}"));
+    let planted = site.planted(&table, Must::Offset, at(&table, position), format!("dropped {}", told(position)));
     Ok(planted.map(|planted| planted.touching("ops.commits")))
 }
 
@@ -94,7 +94,12 @@ fn rows_dropped(site: &mut Site<'_>) -> Result<Option<Planted>> {
     let from = site.rng.random_range(0..rows.num_rows() - count);
     let position = rows::position(&rows, from).context("silver has positions")?;
     table.rewrite(&live, &rows::without(&rows, from, from + count)?, &[])?;
-    Ok(site.planted(&table, Must::Offset, at(&table, position), format!("dropped {count} rows from {position:?} on")))
+    Ok(site.planted(
+        &table,
+        Must::Offset,
+        at(&table, position),
+        format!("dropped {count} rows from {} on", told(position)),
+    ))
 }
 
 fn file_dropped(site: &mut Site<'_>) -> Result<Option<Planted>> {
@@ -110,7 +115,7 @@ fn row_doubled(site: &mut Site<'_>) -> Result<Option<Planted>> {
     let Some(victim) = site.row(&table, 1, |_, _| true)? else { return Ok(None) };
     table.rewrite(&victim.live, &victim.doubled()?, &[])?;
     let position = victim.position()?;
-    let planted = site.planted(&table, Must::Offset, at(&table, position), format!("doubled {position:?}"));
+    let planted = site.planted(&table, Must::Offset, at(&table, position), format!("doubled {}", told(position)));
     let id = Place::table(&table.name).event(&id_of(&victim));
     Ok(planted.map(|planted| planted.or(&["ids.doubled"], Must::Event, id)))
 }
@@ -152,7 +157,7 @@ fn value(
     table.rewrite(&victim.live, &victim.with(&column, &cell)?, &[&column])?;
     let position = victim.position()?;
     let place = at(&table, position).column(&column);
-    Ok(site.planted(&table, Must::Offset, place, format!("altered {column} at {position:?}")))
+    Ok(site.planted(&table, Must::Offset, place, format!("altered {column} at {}", told(position))))
 }
 
 fn text_byte(site: &mut Site<'_>) -> Result<Option<Planted>> {
@@ -219,7 +224,7 @@ fn derived(site: &mut Site<'_>, column: &str, alter: impl Fn(&Cell) -> Option<Ce
     table.rewrite(&victim.live, &victim.with(column, &cell)?, &[column])?;
     let position = victim.position()?;
     // The codes say which column it is, or the finding is about the row: the column need not be named.
-    Ok(site.planted(&table, Must::Offset, at(&table, position), format!("altered {column} at {position:?}")))
+    Ok(site.planted(&table, Must::Offset, at(&table, position), format!("altered {column} at {}", told(position))))
 }
 
 fn event_id(site: &mut Site<'_>) -> Result<Option<Planted>> {
@@ -283,7 +288,7 @@ fn from_nowhere(site: &mut Site<'_>) -> Result<Option<Planted>> {
     let mut row = rows::set(&victim.alone(), "_kafka_offset", 0, &Cell::Whole(position.1.into()))?;
     row = rows::set(&row, "event_id", 0, &Cell::Text(format!("nowhere-{}", site.rng.random_range(0..1_000_000))))?;
     table.rewrite(&victim.live, &rows::joined(&victim.rows, &row)?, &["_kafka_offset", "event_id"])?;
-    Ok(site.planted(&table, Must::Offset, at(&table, position), format!("invented a row at {position:?}")))
+    Ok(site.planted(&table, Must::Offset, at(&table, position), format!("invented a row at {}", told(position))))
 }
 
 /// A record of bronze: its position, time and payload.
@@ -345,7 +350,7 @@ fn duplicate_kept(site: &mut Site<'_>) -> Result<Option<Planted>> {
     let Some((victim, first, again)) = duplicate(site)? else { return Ok(None) };
     let altered = made_from(&victim.rows, victim.row, &first, &again)?;
     table.rewrite(&victim.live, &altered, &["_kafka_offset", "_arrival_delay_seconds"])?;
-    let what = format!("kept {:?} instead of {:?}", again.position, first.position);
+    let what = format!("kept {} instead of {}", told(again.position), told(first.position));
     let planted = site.planted(&table, Must::Offset, at(&table, again.position), what);
     let codes = site.mutant.codes;
     Ok(planted.map(|planted| planted.or(codes, Must::Offset, at(&table, first.position))))
@@ -357,8 +362,12 @@ fn of_duplicate(site: &mut Site<'_>) -> Result<Option<Planted>> {
     let row = made_from(&victim.alone(), 0, &first, &again)?;
     let joined = rows::joined(&victim.rows, &row)?;
     table.rewrite(&victim.live, &joined, &["_kafka_offset", "_arrival_delay_seconds"])?;
-    let planted =
-        site.planted(&table, Must::Offset, at(&table, again.position), format!("a row for {:?}", again.position));
+    let planted = site.planted(
+        &table,
+        Must::Offset,
+        at(&table, again.position),
+        format!("invented a row for {}", told(again.position)),
+    );
     let (codes, id) = (site.mutant.codes, Place::table(&table.name).event(&id_of(&victim)));
     Ok(planted.map(|planted| {
         planted.or(codes, Must::Offset, at(&table, first.position)).or(&["ids.doubled"], Must::Event, id)

@@ -16,8 +16,18 @@ pub enum Copies {
 }
 
 /// Columns of `ops.commits` that repeat a number of a partition's outcome.
-const OUTCOME: [&str; 9] =
-    ["records", "no_record", "lost", "silver", "duplicates", "dead_letters", "withheld", "late", "future"];
+const OUTCOME: [&str; 10] = [
+    "records",
+    "no_record",
+    "lost",
+    "silver",
+    "duplicates",
+    "dead_letters",
+    "withheld",
+    "late",
+    "future",
+    "unknown_fields",
+];
 
 /// Lets `change` alter the books of each append from version `from` on.
 ///
@@ -78,8 +88,10 @@ fn copy_row(batch: &arrow::array::RecordBatch, row: usize, books: &Value) -> Res
     }
     let mut batch = rows::set(batch, "books", row, &Cell::Text(serde_json::to_string(&text)?))?;
     batch = rows::set(&batch, "commit_id", row, &Cell::Text(books["commit_id"].as_str().unwrap_or_default().into()))?;
-    if let Some(added) = books["rows"].as_i64() {
-        batch = rows::set(&batch, "rows_added", row, &Cell::Whole(added.into()))?;
+    for (column, value) in [("rows_added", &books["rows"]), ("bytes", &books["bytes"])] {
+        if let Some(value) = value.as_i64() {
+            batch = rows::set(&batch, column, row, &Cell::Whole(value.into()))?;
+        }
     }
     let partition = rows::whole(&batch, "kafka_partition", row);
     let entries = books["entries"].as_array().map(Vec::as_slice).unwrap_or_default();

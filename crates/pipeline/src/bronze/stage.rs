@@ -2,10 +2,10 @@
 
 use super::transform::bronze_batch;
 use crate::feed::{Chunk, utc_day};
-use crate::runtime::{CommitFailure, Committer, StreamIdentity};
+use crate::runtime::{CommitFailure, Committer, Draft, StreamIdentity};
 use std::collections::BTreeMap;
-use watertight_core::books::{Checksum, Entry, Outcome};
-use watertight_core::port::{CommitRequest, ErrorKind, LakeTable, PortError};
+use watertight_core::books::{Checksum, Entry, Layer, Outcome, Took};
+use watertight_core::port::{ErrorKind, LakeTable, PortError};
 
 /// Bronze of one stream.
 pub struct BronzeStage {
@@ -40,18 +40,21 @@ impl BronzeStage {
         self.ingested_at_us
     }
 
-    /// Commits the chunks, which continue the stored positions. Nothing is written for none.
+    /// Commits the chunks, which continue the stored positions; `took` is what having them took. Nothing is written for
+    /// none.
     ///
     /// # Errors
     /// See [`CommitFailure`].
     pub fn commit(
         &mut self,
         chunks: &[Chunk],
-        commit_id: String,
+        took: Took,
         committer: &Committer<'_>,
     ) -> Result<Option<u64>, CommitFailure> {
         let Some(ingested_at_us) = chunks.first().map(|chunk| chunk.ingested_at_us) else { return Ok(None) };
-        let mut books = self.identity.books(commit_id);
+        let mut watch = committer.stopwatch();
+        let mut books = self.identity.books(committer.fresh_id());
+        books.took = took;
         books.ingested_at_us = ingested_at_us;
         books.entries = entries(chunks);
         for entry in &books.entries {
@@ -64,14 +67,12 @@ impl BronzeStage {
         let columns = self.table.columns();
         let batch = bronze_batch(&columns, &self.identity.topic, chunks, ingested_at_us)
             .map_err(|e| PortError::caused(ErrorKind::Bug, "bronze rows could not be built", e))?;
+        *books.took.build_us.get_or_insert(0) += watch.lap_us();
         let mut files = Vec::new();
         if rows > 0 {
             files.push(committer.retry("stage bronze", || self.table.stage(utc_day(ingested_at_us), &batch))?);
         }
-        let timestamp_us = committer.now_us();
-        books.carry(self.table.state().last_append.as_ref(), timestamp_us);
-        let request = CommitRequest { steps, files, books, timestamp_us };
-        committer.commit(self.table.as_mut(), &request).map(Some)
+        committer.append(self.table.as_mut(), Draft { layer: Layer::Bronze, steps, files, books }).map(Some)
     }
 }
 

@@ -3,14 +3,14 @@
 use super::checkpoint::WindowCheckpoint;
 use super::engine::{ModelPlan, WindowState};
 use crate::feed::{DayRows, by_day, utc_day};
-use crate::runtime::{CommitFailure, Committer, StreamIdentity};
+use crate::runtime::{CommitFailure, Committer, Draft, StreamIdentity};
 use arrow::array::{ArrayRef, AsArray, Date32Array, Int32Array, RecordBatch, StringArray};
 use arrow::compute::{concat_batches, filter_record_batch, not};
 use arrow::datatypes::{Schema, SchemaRef, TimestampMicrosecondType};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use watertight_core::port::{CommitRequest, DataFile, ErrorKind, LakeTable, PortError};
-use watertight_core::position::PositionStep;
+use watertight_core::books::{Layer, Took};
+use watertight_core::port::{DataFile, ErrorKind, LakeTable, PortError};
+use watertight_core::position::{PositionKey, PositionStep, Positions};
 use watertight_core::schema::gold_extra_fields;
 use watertight_state::StateFolder;
 
@@ -30,6 +30,8 @@ pub struct GoldStage {
     state: WindowState,
     checkpoint: WindowCheckpoint,
     closed_until_us: Option<i64>,
+    /// Since the commit before.
+    took: Took,
 }
 
 /// How much of silver a stage's windows hold when it is opened.
@@ -62,7 +64,7 @@ impl GoldStage {
             || closed_until_us.map_or_else(|| plan.open(), |closed| plan.open_after(closed)),
             |(state, _)| state,
         );
-        Ok((Self { table, identity, state, checkpoint, closed_until_us }, covers))
+        Ok((Self { table, identity, state, checkpoint, closed_until_us, took: Took::default() }, covers))
     }
 
     /// Drops the windows that gold holds already: those closed after the checkpoint was made.
@@ -110,20 +112,27 @@ impl GoldStage {
         self.state.fold(&on_time).map_err(model_failed)
     }
 
-    /// Closes and commits every window that ends at or before `watermark_us`. `positions` are silver's.
+    /// Notes how long rows were folded, for the books of the next commit.
+    pub fn note_folded(&mut self, took_us: u64) {
+        *self.took.fold_us.get_or_insert(0) += took_us;
+    }
+
+    /// Closes and commits every window that ends at or before `watermark_us`. `positions` are all of silver's.
     ///
     /// # Errors
     /// See [`CommitFailure`].
     pub fn close(
         &mut self,
         watermark_us: i64,
-        positions: &BTreeMap<i32, i64>,
+        positions: &Positions,
         committer: &Committer<'_>,
     ) -> Result<(), CommitFailure> {
         if !self.state.has_closable(watermark_us) {
             return Ok(());
         }
+        let mut watch = committer.stopwatch();
         let closed = self.state.close(watermark_us).map_err(model_failed)?;
+        self.note_folded(watch.lap_us());
         let files = self.stage(&closed, committer)?;
         self.commit(files, closed.num_rows(), watermark_us, positions, committer)
     }
@@ -140,11 +149,14 @@ impl GoldStage {
         if !self.state.has_closable(until_us) {
             return Ok((Vec::new(), 0));
         }
+        let mut watch = committer.stopwatch();
         let closed = self.state.close(until_us).map_err(model_failed)?;
+        self.note_folded(watch.lap_us());
         Ok((self.stage(&closed, committer)?, closed.num_rows()))
     }
 
-    /// Commits staged files as everything that closed up to `closed_until_us`.
+    /// Commits staged files as everything that closed up to `closed_until_us`. Gold's positions become silver's: those
+    /// of this life of the topic, and of earlier ones as far as they moved, since windows hold rows of those too.
     ///
     /// # Errors
     /// See [`CommitFailure`].
@@ -153,30 +165,30 @@ impl GoldStage {
         files: Vec<DataFile>,
         rows: usize,
         closed_until_us: i64,
-        positions: &BTreeMap<i32, i64>,
+        positions: &Positions,
         committer: &Committer<'_>,
     ) -> Result<(), CommitFailure> {
         let mut books = self.identity.books(committer.fresh_id());
         books.rows = rows as u64;
+        books.took = std::mem::take(&mut self.took);
         books.closed_until_us = Some(closed_until_us);
-        let stored = self.identity.positions(self.table.state());
-        let step = |(partition, to): (&i32, &i64)| PositionStep {
-            key: self.identity.key(*partition),
-            from: stored.get(partition).copied(),
-            to: *to,
+        let stored = &self.table.state().positions;
+        let step = |(key, to): (&PositionKey, &i64)| {
+            let from = stored.get(key).copied();
+            let moves = from != Some(*to) || *key.incarnation == *self.identity.incarnation;
+            moves.then(|| PositionStep { key: key.clone(), from, to: *to })
         };
-        let steps = positions.iter().map(step).collect();
-        let timestamp_us = committer.now_us();
-        books.carry(self.table.state().last_append.as_ref(), timestamp_us);
-        let request = CommitRequest { steps, files, books, timestamp_us };
-        committer.commit(self.table.as_mut(), &request)?;
+        let steps = positions.iter().filter_map(step).collect();
+        committer.append(self.table.as_mut(), Draft { layer: Layer::Gold, steps, files, books })?;
         self.closed_until_us = Some(closed_until_us);
         Ok(())
     }
 
     fn stage(&mut self, closed: &RecordBatch, committer: &Committer<'_>) -> Result<Vec<DataFile>, CommitFailure> {
+        let mut watch = committer.stopwatch();
         let days =
             self.rows(closed).map_err(|e| PortError::caused(ErrorKind::Bug, "gold rows could not be built", e))?;
+        *self.took.build_us.get_or_insert(0) += watch.lap_us();
         let table = &mut self.table;
         days.iter().map(|(day, rows)| committer.retry("stage gold", || table.stage(*day, rows))).collect()
     }

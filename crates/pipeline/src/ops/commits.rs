@@ -2,16 +2,19 @@
 //!
 //! The copier keeps nothing in memory: each turn it reads the commits above the version it copied last (its own
 //! position, stored with the copy) and appends their rows. A turn that fails is simply made again.
+//!
+//! A commit has a row for each entry of its books, or one row where it has none. What is the commit's and not an entry's
+//! (rows added, bytes, times) stands in each of them. Columns that came later are null in older rows.
 
 use crate::feed::utc_day;
-use crate::runtime::{CommitFailure, Committer};
+use crate::runtime::{CommitFailure, Committer, Draft};
 use arrow::array::{
     ArrayRef, Date32Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema};
 use std::sync::Arc;
-use watertight_core::books::{Books, Entry, Outcome};
-use watertight_core::port::{CommitRequest, ErrorKind, Lake, LakeTable, PortError, TableSpec};
+use watertight_core::books::{Books, Entry, Layer, Outcome, Took};
+use watertight_core::port::{ErrorKind, Lake, LakeTable, PortError, TableSpec};
 use watertight_core::position::{PositionKey, PositionStep};
 use watertight_core::schema::utc_timestamp;
 
@@ -29,7 +32,7 @@ pub struct CopiedTable {
 }
 
 type CountOf = fn(&Outcome) -> u64;
-const COUNTS: [(&str, CountOf); 10] = [
+const COUNTS: [(&str, CountOf); 11] = [
     ("records", |o| o.records),
     ("no_record", |o| o.no_record),
     ("lost", |o| o.lost),
@@ -40,6 +43,18 @@ const COUNTS: [(&str, CountOf); 10] = [
     ("erased", |o| o.erased),
     ("late", |o| o.late),
     ("future", |o| o.future),
+    ("unknown_fields", |o| o.unknown_fields),
+];
+
+type StepOf = fn(&Took) -> Option<u64>;
+const STEPS: [(&str, StepOf); 7] = [
+    ("fetch_us", |t| t.fetch_us),
+    ("judge_us", |t| t.judge_us),
+    ("fold_us", |t| t.fold_us),
+    ("build_us", |t| t.build_us),
+    ("write_us", |t| t.write_us),
+    ("sync_us", |t| t.sync_us),
+    ("entry_us_before", |t| t.entry_us_before),
 ];
 
 fn columns() -> Schema {
@@ -59,6 +74,10 @@ fn columns() -> Schema {
     fields.extend([
         Field::new("checksum", DataType::Utf8, true),
         Field::new("rows_added", DataType::Int64, true),
+        Field::new("bytes", DataType::Int64, true),
+    ]);
+    fields.extend(STEPS.map(|(name, _)| Field::new(name, DataType::Int64, true)));
+    fields.extend([
         Field::new("books", DataType::Utf8, true),
         Field::new("copied_at", utc_timestamp(), false),
         Field::new("_copied_date", DataType::Date32, false),
@@ -143,19 +162,18 @@ impl CommitCopier {
             return Ok(0);
         }
         let now_us = committer.now_us();
-        let batch = batch(&self.copy.columns(), &rows, now_us)
+        let batch = batch(&rows, now_us)
             .map_err(|e| PortError::caused(ErrorKind::Bug, "the books' rows could not be built", e))?;
         let file = committer.retry("stage the books", || self.copy.stage(utc_day(now_us), &batch))?;
         let mut books = Books::append(&self.pipeline, committer.fresh_id());
         books.rows = rows.len() as u64;
-        books.carry(self.copy.state().last_append.as_ref(), now_us);
-        let request = CommitRequest { steps, files: vec![file], books, timestamp_us: now_us };
-        committer.commit(self.copy.as_mut(), &request)?;
+        committer.append(self.copy.as_mut(), Draft { layer: Layer::Ops, steps, files: vec![file], books })?;
         Ok(copied)
     }
 }
 
-fn batch(schema: &Arc<Schema>, rows: &[Row], now_us: i64) -> Result<RecordBatch, arrow::error::ArrowError> {
+/// The rows in our own columns: the table, which has them all, may have them in another order, and more.
+fn batch(rows: &[Row], now_us: i64) -> Result<RecordBatch, arrow::error::ArrowError> {
     fn books(row: &Row) -> Option<&Books> {
         row.books.as_deref()
     }
@@ -187,9 +205,13 @@ fn batch(schema: &Arc<Schema>, rows: &[Row], now_us: i64) -> Result<RecordBatch,
     arrays.extend([
         text(&|row| entry(row).map(|e| format!("{:032x}", e.checksum.0))),
         long(&|row| books(row).map(|b| number(b.rows))),
+        long(&|row| books(row).and_then(|b| b.bytes).map(number)),
+    ]);
+    arrays.extend(STEPS.map(|(_, step)| long(&|row| books(row).and_then(|b| step(&b.took)).map(number))));
+    arrays.extend([
         text(&|row| books(row).and_then(|b| serde_json::to_string(b).ok())),
         Arc::new(TimestampMicrosecondArray::from_value(now_us, rows.len()).with_timezone("UTC")) as ArrayRef,
         Arc::new(Date32Array::from_value(utc_day(now_us), rows.len())) as ArrayRef,
     ]);
-    RecordBatch::try_new(schema.clone(), arrays)
+    RecordBatch::try_new(Arc::new(columns()), arrays)
 }

@@ -1,13 +1,13 @@
 //! `ops.definitions`: every definition that was ever in force, with the positions from which it was.
 
 use crate::feed::utc_day;
-use crate::runtime::{CommitFailure, Committer};
+use crate::runtime::{CommitFailure, Committer, Draft};
 use arrow::array::{ArrayRef, AsArray, Date32Array, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use watertight_core::books::Books;
-use watertight_core::port::{CommitRequest, ErrorKind, Lake, LakeTable, PortError, TableSpec};
+use watertight_core::books::{Books, Layer};
+use watertight_core::port::{ErrorKind, Lake, LakeTable, PortError, TableSpec};
 use watertight_core::position::{PositionKey, PositionStep};
 use watertight_core::schema::utc_timestamp;
 
@@ -55,13 +55,20 @@ impl InForceFrom<'_> {
     }
 }
 
+/// One version of a definition.
+struct Entered {
+    text: String,
+    /// Incarnation of the topic under which it was entered; empty where that cannot be told.
+    incarnation: String,
+}
+
 /// The table and what it holds: the newest version and text of each definition.
 pub struct Definitions {
     table: Box<dyn LakeTable>,
     pipeline: String,
     newest: BTreeMap<(String, String), (i32, String)>,
     /// All versions there ever were.
-    texts: BTreeMap<(String, String, i32), String>,
+    entered: BTreeMap<(String, String, i32), Entered>,
     /// The last attempt to enter a version failed: it may be there all the same, and the table is read before the next.
     in_doubt: bool,
 }
@@ -92,7 +99,7 @@ impl Definitions {
             table,
             pipeline: pipeline.to_owned(),
             newest: BTreeMap::new(),
-            texts: BTreeMap::new(),
+            entered: BTreeMap::new(),
             in_doubt: false,
         };
         definitions.read()?;
@@ -101,7 +108,7 @@ impl Definitions {
 
     fn read(&mut self) -> Result<(), PortError> {
         for file in self.table.live_files()? {
-            for batch in self.table.read(&file, &["kind", "name", "version", "definition"])? {
+            for batch in self.table.read(&file, &["kind", "name", "version", "definition", "in_force_from"])? {
                 self.take(&batch?);
             }
         }
@@ -111,11 +118,12 @@ impl Definitions {
     fn take(&mut self, batch: &RecordBatch) {
         let (kinds, names) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
         let versions = batch.column(2).as_primitive::<Int32Type>();
-        let texts = batch.column(3).as_string::<i32>();
+        let (texts, from) = (batch.column(3).as_string::<i32>(), batch.column(4).as_string::<i32>());
         for row in 0..batch.num_rows() {
             let key = (kinds.value(row).to_owned(), names.value(row).to_owned());
             let version = versions.value(row);
-            self.texts.insert((key.0.clone(), key.1.clone(), version), texts.value(row).to_owned());
+            let entered = Entered { text: texts.value(row).to_owned(), incarnation: incarnation_in(from.value(row)) };
+            self.entered.insert((key.0.clone(), key.1.clone(), version), entered);
             if self.newest.get(&key).is_none_or(|(known, _)| *known < version) {
                 self.newest.insert(key, (version, texts.value(row).to_owned()));
             }
@@ -125,7 +133,16 @@ impl Definitions {
     /// The text of one version of a definition.
     #[must_use]
     pub fn text(&self, kind: DefinitionKind, name: &str, version: i32) -> Option<&str> {
-        self.texts.get(&(kind.name().to_owned(), name.to_owned(), version)).map(String::as_str)
+        let entered = self.entered.get(&(kind.name().to_owned(), name.to_owned(), version))?;
+        Some(entered.text.as_str())
+    }
+
+    /// The newest version that was entered under this incarnation of the topic.
+    #[must_use]
+    pub fn newest_under(&self, kind: DefinitionKind, name: &str, incarnation: &str) -> Option<i32> {
+        let key = |version| (kind.name().to_owned(), name.to_owned(), version);
+        let mut newest_first = self.entered.range(key(i32::MIN)..=key(i32::MAX)).rev();
+        newest_first.find(|(_, entered)| entered.incarnation == incarnation).map(|((_, _, version), _)| *version)
     }
 
     /// The version of this definition; a text that differs from the newest becomes the next version, in force from
@@ -155,6 +172,7 @@ impl Definitions {
             return Ok(*version);
         }
         let version = newest.map_or(1, |(version, _)| version + 1);
+        let entered = Entered { text: text.clone(), incarnation: from.incarnation.to_owned() };
         let from = from.text(kind);
         let now_us = committer.now_us();
         let columns: Vec<ArrayRef> = vec![
@@ -179,15 +197,20 @@ impl Definitions {
         let steps = vec![PositionStep { key: position, from, to: from.unwrap_or(0) + 1 }];
         let mut books = Books::append(&self.pipeline, committer.fresh_id());
         books.rows = 1;
-        books.carry(self.table.state().last_append.as_ref(), now_us);
-        let request = CommitRequest { steps, files: vec![file], books, timestamp_us: now_us };
         self.in_doubt = true;
-        committer.commit(self.table.as_mut(), &request)?;
+        committer.append(self.table.as_mut(), Draft { layer: Layer::Ops, steps, files: vec![file], books })?;
         self.in_doubt = false;
-        self.texts.insert((key.0.clone(), key.1.clone(), version), text.clone());
+        self.entered.insert((key.0.clone(), key.1.clone(), version), entered);
         self.newest.insert(key, (version, text));
         Ok(version)
     }
+}
+
+/// The incarnation that an `in_force_from` names.
+fn incarnation_in(from: &str) -> String {
+    let from: Option<serde_json::Value> = serde_json::from_str(from).ok();
+    let named = from.as_ref().and_then(|from| from.get("incarnation")?.as_str());
+    named.unwrap_or_default().to_owned()
 }
 
 /// A definition as it is kept and compared.

@@ -1,10 +1,14 @@
-//! Commits that survive lost answers: tried until it is known how they ended.
+//! Commits that survive lost answers: held against their books, then tried until it is known how they ended.
 
 use super::health::{Condition, Health, Part, Rebuilding};
 use super::signal::Stop;
+use super::stopwatch::Stopwatch;
 use std::time::Duration;
-use watertight_core::books::Imbalance;
-use watertight_core::port::{Clock, CommitOutcome, CommitRequest, ErrorKind, Ids, LakeTable, PortError};
+use watertight_core::books::{Books, Imbalance, Layer};
+use watertight_core::port::{
+    Clock, CommitOutcome, CommitRequest, DataFile, ErrorKind, Ids, LakeTable, PortError, Spent,
+};
+use watertight_core::position::PositionStep;
 
 /// First pause after a failure that may pass.
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
@@ -17,12 +21,25 @@ pub enum CommitFailure {
     /// A stop was asked for while waiting for a failure to pass; nothing is half done.
     #[error("stopped while waiting for a failure to pass")]
     Stopped,
-    /// The books do not balance: a defect; nothing was written.
-    #[error("{0}; this is a defect in watertight, nothing was written: please report it")]
+    /// The books do not balance: a defect; nothing was committed.
+    #[error("{0}; this is a defect in watertight, nothing of it was committed: please report it")]
     Imbalance(Imbalance),
     /// The port's error, of a kind that does not pass by itself.
     #[error(transparent)]
     Port(#[from] PortError),
+}
+
+/// An append as its stage leaves it: what is only known at the commit is entered in its books by [`Committer::append`].
+#[derive(Debug)]
+pub struct Draft {
+    /// What the table's rows are.
+    pub layer: Layer,
+    /// Positions that move.
+    pub steps: Vec<PositionStep>,
+    /// Staged files.
+    pub files: Vec<DataFile>,
+    /// The books, but for bytes, totals, commit time and what the table spent.
+    pub books: Books,
 }
 
 /// Makes commits for one part of the pipeline: retries what may pass, resolves what is unknown.
@@ -47,6 +64,12 @@ impl Committer<'_> {
     #[must_use]
     pub fn now_us(&self) -> i64 {
         self.clock.now_us()
+    }
+
+    /// A watch that runs from now.
+    #[must_use]
+    pub fn stopwatch(&self) -> Stopwatch<'_> {
+        Stopwatch::start(self.clock)
     }
 
     /// A fresh commit id.
@@ -92,11 +115,25 @@ impl Committer<'_> {
         }
     }
 
-    /// Commits; returns the version that holds it, whether written now or found there.
+    /// Makes an append upon the table's newest one, held against its files and positions before; returns the version that
+    /// holds it.
     ///
     /// # Errors
     /// See [`CommitFailure`].
-    pub fn commit(&self, table: &mut dyn LakeTable, request: &CommitRequest) -> Result<u64, CommitFailure> {
+    pub fn append(&self, table: &mut dyn LakeTable, draft: Draft) -> Result<u64, CommitFailure> {
+        let Draft { layer, steps, files, mut books } = draft;
+        let timestamp_us = self.now_us();
+        let Spent { write_us, sync_us, entry_us } = table.spent();
+        (books.took.write_us, books.took.sync_us, books.took.entry_us_before) = (write_us, sync_us, entry_us);
+        books.bytes = Some(files.iter().map(|file| file.size).sum());
+        books.check_files(layer, &files).map_err(CommitFailure::Imbalance)?;
+        books.check_steps(&steps).map_err(CommitFailure::Imbalance)?;
+        books.carry(table.state().last_append.as_ref(), timestamp_us);
+        self.commit(table, &CommitRequest { steps, files, books, timestamp_us })
+    }
+
+    /// Commits; returns the version that holds it, whether written now or found there.
+    fn commit(&self, table: &mut dyn LakeTable, request: &CommitRequest) -> Result<u64, CommitFailure> {
         match self.retry("commit", || table.commit(request))? {
             CommitOutcome::Committed(version) | CommitOutcome::AlreadyCommitted(version) => Ok(version),
         }

@@ -20,6 +20,12 @@ pub struct StreamIdentity {
 }
 
 impl StreamIdentity {
+    /// The same under another definition.
+    #[must_use]
+    pub fn under(&self, definition: i32) -> Self {
+        Self { definition, ..self.clone() }
+    }
+
     /// The key of one partition's position.
     #[must_use]
     pub fn key(&self, partition: i32) -> PositionKey {

@@ -152,9 +152,11 @@ impl Models {
 }
 
 fn feed(stage: &mut GoldStage, commit: &SilverCommit, committer: &Committer<'_>) -> Result<(), CommitFailure> {
+    let mut watch = committer.stopwatch();
     for (_, rows) in &commit.rows {
         stage.fold(rows)?;
     }
+    stage.note_folded(watch.lap_us());
     if let Some(watermark_us) = commit.watermark_us {
         stage.close(watermark_us, &commit.positions, committer)?;
     }
@@ -253,7 +255,7 @@ fn continue_windows(
     }
     stage.settle()?;
     match silver.time().stream_us() {
-        Some(watermark_us) => stage.close(watermark_us, &silver.positions(), committer),
+        Some(watermark_us) => stage.close(watermark_us, &silver.positions_of_all_lives(), committer),
         None => Ok(()),
     }
 }
@@ -297,7 +299,7 @@ fn rebuild_windows(
     committer.note_rebuilding(of, of);
     match watermark_us {
         Some(watermark_us) if !staged.is_empty() => {
-            stage.commit(staged, rows, watermark_us, &silver.positions(), committer)
+            stage.commit(staged, rows, watermark_us, &silver.positions_of_all_lives(), committer)
         }
         _ => Ok(()),
     }

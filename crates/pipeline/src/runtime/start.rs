@@ -6,14 +6,13 @@ use super::identity::StreamIdentity;
 use super::models::{Models, Source};
 use super::signal::Stop;
 use super::stream::{CommitBounds, RunUntil};
-use crate::bronze::{BronzeStage, chunks_between, commits_between};
-use crate::ops::{DefinitionKind, Definitions, InForceFrom, definition_text};
-use crate::silver::{Judge, KnownIds, SilverCommit, SilverStage, StreamTime};
+use crate::bronze::BronzeStage;
+use crate::ops::{DefinitionKind, Definitions, InForceFrom};
+use crate::silver::{Judge, KnownIds, SilverStage, StreamTime};
 use arrow::datatypes::SchemaRef;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use watertight_core::port::{Clock, ErrorKind, EventLog, Ids, Lake, LakeTable, PortError, TableSpec, TopicInfo};
+use watertight_core::port::{Clock, EventLog, Ids, Lake, LakeTable, TableSpec, TopicInfo};
 use watertight_core::schema::{
     BRONZE_PARTITION, DLQ_PARTITION, ModelDef, StreamDef, bronze_schema, dlq_schema, silver_schema,
 };
@@ -119,73 +118,22 @@ impl Starter<'_> {
         })?;
         let hasher = known.hasher();
         let judge = Judge::new(self.def, hasher.clone())?;
-        let unfinished = self.unfinished(&identity, silver.as_ref(), dead.as_ref())?;
-        let (version, first) = unfinished.as_ref().map_or((0, self.def), |(version, before)| (*version, before));
-        identity.definition = version;
         let books = silver.state().last_append.as_ref();
-        let time = StreamTime::resume(&first.event_time, books.and_then(|books| books.watermarks.as_ref()))
+        let time = StreamTime::resume(&self.def.event_time, books.and_then(|books| books.watermarks.as_ref()))
             .with_largest(books.and_then(|books| books.largest_event_time_us));
-        let mut silver = SilverStage::new(silver, dead, identity.clone(), Judge::new(first, hasher)?, time, known);
+        let mut silver = SilverStage::new(silver, dead, identity.clone(), judge, time, known);
         silver.know_partitions(topic.partitions);
-        if unfinished.is_some() {
-            self.finish_under_old_definition(bronze.as_ref(), &mut silver, &committer)?;
-        }
-        let at = silver.positions();
+        self.finish_what_was_left(bronze.as_ref(), &mut silver, &identity, &hasher, &committer)?;
+        let at = identity.positions(silver.table().state());
         let from = InForceFrom { incarnation: &topic.incarnation, positions: &at, closed_until_us: None };
         identity.definition = self.version(DefinitionKind::Stream, name, self.def, from, &committer)?;
-        silver.redefine(identity.definition, judge, &self.def.event_time);
+        silver.go_on_as(identity.clone(), Judge::new(self.def, hasher)?, &self.def.event_time);
+        if self.setup.upto != Upto::Bronze {
+            silver.let_go_partitions(topic.partitions);
+        }
         let bronze = BronzeStage::new(bronze, identity.clone());
         let models = Models::open(Source { starter: self, identity: &identity, silver: &silver });
         Ok(Started { topic, bronze, silver, models, identity })
-    }
-
-    /// The definition that is to finish what a crash between the commits of dead letters and silver left: which records
-    /// are dead letters is settled there, by the definition that those were judged by. `None` where nothing is left, or
-    /// that definition is the one that goes on.
-    fn unfinished(
-        &self,
-        identity: &StreamIdentity,
-        silver: &dyn LakeTable,
-        dead: &dyn LakeTable,
-    ) -> Result<Option<(i32, StreamDef)>, PortError> {
-        if ahead(&identity.positions(dead.state()), &identity.positions(silver.state())).is_empty() {
-            return Ok(None);
-        }
-        let Some(version) = dead.state().last_append.as_ref().map(|books| books.definition) else { return Ok(None) };
-        let name = &self.def.name;
-        let definitions = self.definitions.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = definitions.text(DefinitionKind::Stream, name, version);
-        if text == Some(definition_text(self.def)?.as_str()) {
-            return Ok(None);
-        }
-        let before = text.and_then(|text| serde_json::from_str(text).ok());
-        let before = before.ok_or_else(|| {
-            let message = format!(
-                "dead letters of stream {name} were written under version {version} of its definition, silver does not \
-                 have the records beside them yet, and ops.definitions does not hold that version in a form that can be \
-                 read; bring ops.definitions back, or run once the version of watertight that wrote it"
-            );
-            PortError::new(ErrorKind::Stop, message)
-        })?;
-        Ok(Some((version, before)))
-    }
-
-    /// Brings silver up to where the dead letters are.
-    fn finish_under_old_definition(
-        &self,
-        bronze: &dyn LakeTable,
-        silver: &mut SilverStage,
-        committer: &Committer<'_>,
-    ) -> Result<(), CommitFailure> {
-        let ends = ahead(&silver.dead_letter_positions(), &silver.positions());
-        tracing::info!(stream = self.def.name, ?ends, "finishing under the old definition what was begun under it");
-        // Models are opened behind this, and read it from the table.
-        let mut on_commit = |_: SilverCommit| -> Result<(), CommitFailure> { Ok(()) };
-        for commit in commits_between(bronze, silver.incarnation(), &silver.positions(), &ends)? {
-            let chunks = chunks_between(bronze, &commit, &silver.positions(), Some(&ends))?;
-            silver.process(&chunks, committer, &mut on_commit)?;
-        }
-        Ok(())
     }
 
     /// A topic can't lose partitions: what the file says too little of is read all the same.
@@ -244,10 +192,4 @@ impl Starter<'_> {
         let mut definitions = self.definitions.lock().unwrap_or_else(PoisonError::into_inner);
         definitions.in_force(kind, name, definition, from, committer)
     }
-}
-
-/// Those of `positions` that are ahead of `others`.
-fn ahead(positions: &BTreeMap<i32, i64>, others: &BTreeMap<i32, i64>) -> BTreeMap<i32, i64> {
-    let is_ahead = |&(partition, next): &(&i32, &i64)| others.get(partition).is_none_or(|other| other < next);
-    positions.iter().filter(is_ahead).map(|(partition, next)| (*partition, *next)).collect()
 }

@@ -4,12 +4,14 @@ use super::commit::CommitFailure;
 use super::health::{Condition, Part};
 use super::models::Source;
 use super::start::{Started, Starter, Upto};
+use super::stopwatch::Stopwatch;
 use crate::bronze::{chunks_between, commits_between};
 use crate::feed::Chunk;
 use crate::silver::SilverCommit;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use watertight_core::books::Took;
 use watertight_core::port::{ErrorKind, Fetched, GapCause, LogReader, OffsetBounds, PortError};
 
 /// Longest wait in one fetch: a stop is noticed within it.
@@ -117,9 +119,11 @@ impl Worker<'_> {
         let ends = if self.starter.setup.until.caught_up { Some(self.ends()?) } else { None };
         let mut asked = Instant::now();
         loop {
+            let mut watch = Stopwatch::start(self.starter.parts.clock.as_ref());
             let fetched = self.collect(reader.as_mut())?;
+            let fetch_us = Some(watch.lap_us());
             if !fetched.is_empty() {
-                self.epoch(fetched)?;
+                self.epoch(fetched, Took { fetch_us, ..Took::default() })?;
             }
             if !self.upto_bronze() {
                 self.declare_idle_partitions()?;
@@ -197,12 +201,15 @@ impl Worker<'_> {
         Ok(merge(collected))
     }
 
-    fn epoch(&mut self, fetched: Vec<Fetched>) -> Result<(), CommitFailure> {
+    /// Takes what was fetched through all stages; `took` says how long the fetching was.
+    fn epoch(&mut self, fetched: Vec<Fetched>, mut took: Took) -> Result<(), CommitFailure> {
         let committer = self.starter.committer(Part::Stream(self.starter.def.name.clone()));
         let incarnation: Arc<str> = self.started.topic.incarnation.as_str().into();
         let ingested_at_us = self.started.bronze.ingestion_time(self.starter.parts.clock.now_us());
+        let mut watch = committer.stopwatch();
         let chunks: Vec<Chunk> =
             fetched.into_iter().map(|one| Chunk::from_log(one, &incarnation, ingested_at_us)).collect();
+        took.build_us = Some(watch.lap_us());
         for chunk in &chunks {
             for gap in chunk.gaps.iter().filter(|gap| gap.cause != GapCause::NoRecord) {
                 let (topic, partition) = (&self.starter.def.topic, chunk.partition);
@@ -211,7 +218,7 @@ impl Worker<'_> {
             }
         }
         let began = Instant::now();
-        self.started.bronze.commit(&chunks, committer.fresh_id(), &committer)?;
+        self.started.bronze.commit(&chunks, took, &committer)?;
         if !self.upto_bronze() {
             self.silver(&chunks)?;
         }

@@ -160,7 +160,12 @@ impl SilverFold<'_> {
             }
         }
         let from = if from_row == 0 { chunk.from } else { chunk.records.metas()[from_row].offset };
-        let to = stopped_at.map_or(chunk.to, |row| chunk.records.metas()[row].offset);
+        // Stopped where it began, nothing is folded: a gap before that record is covered when it goes on from there.
+        let to = match stopped_at {
+            None => chunk.to,
+            Some(row) if row == from_row => from,
+            Some(row) => chunk.records.metas()[row].offset,
+        };
         enter(folded, chunk, (from, to), outcome, sum);
         if !meta.is_empty() {
             folded.pieces.push(piece(judged, keep, meta)?);

@@ -6,10 +6,11 @@ use super::rows::{dead_letter_rows, silver_rows};
 use super::time::StreamTime;
 use super::transform::Judge;
 use crate::feed::{Chunk, DayRows};
-use crate::runtime::{CommitFailure, Committer, StreamIdentity};
+use crate::runtime::{CommitFailure, Committer, Draft, StreamIdentity};
 use std::collections::BTreeMap;
-use watertight_core::books::{Checksum, Entry, Outcome, TimeDecision};
-use watertight_core::port::{CommitRequest, DataFile, ErrorKind, LakeTable, PortError};
+use watertight_core::books::{Checksum, Entry, Layer, Outcome, TimeDecision, Took};
+use watertight_core::port::{DataFile, ErrorKind, LakeTable, PortError};
+use watertight_core::position::Positions;
 use watertight_core::schema::EventTimeRule;
 
 /// A silver commit as later stages are fed with it.
@@ -21,8 +22,8 @@ pub struct SilverCommit {
     pub rows: Vec<DayRows>,
     /// The stream's watermark after it.
     pub watermark_us: Option<i64>,
-    /// Next silver offset by partition after it.
-    pub positions: BTreeMap<i32, i64>,
+    /// All positions of silver after it, those of earlier lives of the topic too.
+    pub positions: Positions,
 }
 
 /// Receives each silver commit once it is durable.
@@ -59,16 +60,24 @@ impl SilverStage {
         self.identity.positions(self.silver.state())
     }
 
-    /// The incarnation of the topic.
+    /// All positions of silver: of this life of the topic, and of those that are over.
     #[must_use]
-    pub fn incarnation(&self) -> &str {
-        &self.identity.incarnation
+    pub fn positions_of_all_lives(&self) -> Positions {
+        let positions = self.silver.state().positions.iter();
+        let ours = positions.filter(|(key, _)| key.pipeline == self.identity.pipeline);
+        ours.map(|(key, next)| (key.clone(), *next)).collect()
     }
 
     /// The silver table, for reading back.
     #[must_use]
     pub fn table(&self) -> &dyn LakeTable {
         self.silver.as_ref()
+    }
+
+    /// The table of dead letters, for reading back.
+    #[must_use]
+    pub fn dead_letters(&self) -> &dyn LakeTable {
+        self.dead_letters.as_ref()
     }
 
     /// The stream's time.
@@ -84,18 +93,27 @@ impl SilverStage {
         self.identity.positions(self.dead_letters.state())
     }
 
-    /// Goes on under another definition, from the next record.
-    pub fn redefine(&mut self, definition: i32, judge: Judge, rule: &EventTimeRule) {
+    /// Goes on under another definition, or in another life of the topic, from the next record. Time goes on: windows
+    /// may be closed up to where it is.
+    pub fn go_on_as(&mut self, identity: StreamIdentity, judge: Judge, rule: &EventTimeRule) {
         let largest_us = self.time.largest_us();
         self.time = StreamTime::resume(rule, Some(&self.time.watermarks())).with_largest(largest_us);
         self.judge = judge;
-        self.identity.definition = definition;
+        self.identity = identity;
     }
 
     /// Makes partitions `0..count` known to the stream's time.
     pub fn know_partitions(&mut self, count: i32) {
         let lifted = self.time.know(count);
         self.decisions.extend(lifted);
+    }
+
+    /// Records that partitions from `count` on are idle, for as long as the topic does not have them: an earlier life
+    /// of it had, nothing would move them any more, and they would hold the stream back for good.
+    pub fn let_go_partitions(&mut self, count: i32) {
+        for partition in self.time.known_from(count) {
+            self.declare_idle(partition, 0);
+        }
     }
 
     /// Records that a partition was idle for the declared time; written with the next commit.
@@ -127,25 +145,29 @@ impl SilverStage {
         on_commit: OnCommit<'_>,
     ) -> Result<(), CommitFailure> {
         let mut folded = Folded::with_decisions(std::mem::take(&mut self.decisions));
+        let (mut took, mut watch) = (Took::default(), committer.stopwatch());
         for (number, chunk) in chunks.iter().enumerate() {
             let judged = self.judge.judge(&chunk.records)?;
+            *took.judge_us.get_or_insert(0) += watch.lap_us();
             let mut from_row = Some(0);
             while let Some(row) = from_row {
                 let mut fold = SilverFold { time: &mut self.time, index: &mut self.known.index };
                 from_row = fold.fold(number, chunk, &judged, row, &mut folded)?;
+                *took.fold_us.get_or_insert(0) += watch.lap_us();
                 if from_row.is_some() {
-                    let full = std::mem::take(&mut folded);
+                    let full = (std::mem::take(&mut folded), std::mem::take(&mut took));
                     self.commit(chunks, full, committer, on_commit)?;
+                    watch = committer.stopwatch();
                 }
             }
         }
-        self.commit(chunks, folded, committer, on_commit)
+        self.commit(chunks, (folded, took), committer, on_commit)
     }
 
     fn commit(
         &mut self,
         chunks: &[Chunk],
-        folded: Folded,
+        (folded, took): (Folded, Took),
         committer: &Committer<'_>,
         on_commit: OnCommit<'_>,
     ) -> Result<(), CommitFailure> {
@@ -158,28 +180,28 @@ impl SilverStage {
         }
         self.time.advance();
         self.commit_dead_letters(chunks, &folded, committer)?;
-        let columns = self.silver.columns();
-        let rows = silver_rows(&columns, &folded, self.identity.definition).map_err(|e| bug("silver", e))?;
-        let files = stage(self.silver.as_mut(), &rows, committer)?;
         let mut books = self.identity.books(committer.fresh_id());
+        books.took = took;
+        let (columns, mut watch) = (self.silver.columns(), committer.stopwatch());
+        let rows = silver_rows(&columns, &folded, self.identity.definition).map_err(|e| bug("silver", e))?;
+        books.took.build_us = Some(watch.lap_us());
+        let files = stage(self.silver.as_mut(), &rows, committer)?;
         books.rows = rows.iter().map(|(_, rows)| rows.num_rows() as u64).sum();
         books.entries = folded.entries.into_values().collect();
         books.watermarks = Some(self.time.watermarks());
         books.largest_event_time_us = self.time.largest_us();
         books.decisions = folded.decisions;
         let steps = self.identity.steps(&self.positions(), &books);
-        let timestamp_us = committer.now_us();
-        books.carry(self.silver.state().last_append.as_ref(), timestamp_us);
-        let request = CommitRequest { steps, files, books, timestamp_us };
-        let version = committer.commit(self.silver.as_mut(), &request)?;
-        let (watermark_us, positions) = (self.time.stream_us(), self.positions());
+        let draft = Draft { layer: Layer::Silver, steps, files, books };
+        let version = committer.append(self.silver.as_mut(), draft)?;
+        let (watermark_us, positions) = (self.time.stream_us(), self.positions_of_all_lives());
         self.known.committed(version, &folded.keys);
         on_commit(SilverCommit { version, rows, watermark_us, positions })
     }
 
     /// Dead letters come before silver, so what silver's position covers is always here; what a crash in between
     /// left behind silver is recognised by this table's own position and not written twice. That is right only as long as
-    /// the same definition judges: a start under another one first brings silver up to here (`redefine`).
+    /// the same definition judges: a start under another one first brings silver up to here (`runtime::unfinished`).
     fn commit_dead_letters(
         &mut self,
         chunks: &[Chunk],
@@ -216,16 +238,14 @@ impl SilverStage {
             }
         }
         books.entries = entries.into_values().collect();
-        let columns = self.dead_letters.columns();
+        let (columns, mut watch) = (self.dead_letters.columns(), committer.stopwatch());
         let rows = dead_letter_rows(&columns, &self.identity.topic, chunks, &letters, self.identity.definition)
             .map_err(|e| bug("dead letter", e))?;
+        books.took.build_us = Some(watch.lap_us());
         let files = stage(self.dead_letters.as_mut(), &rows, committer)?;
         let steps = self.identity.steps(&stored, &books);
-        let timestamp_us = committer.now_us();
-        books.carry(self.dead_letters.state().last_append.as_ref(), timestamp_us);
-        let request = CommitRequest { steps, files, books, timestamp_us };
-        committer.commit(self.dead_letters.as_mut(), &request)?;
-        Ok(())
+        let draft = Draft { layer: Layer::DeadLetters, steps, files, books };
+        committer.append(self.dead_letters.as_mut(), draft).map(drop)
     }
 }
 

@@ -68,6 +68,12 @@ impl StreamTime {
         self.stream_us
     }
 
+    /// The partitions from `first` on that are known.
+    #[must_use]
+    pub fn known_from(&self, first: i32) -> Vec<i32> {
+        self.partitions.range(first..).map(|(partition, _)| *partition).collect()
+    }
+
     /// Whether the partition is idle.
     #[must_use]
     pub fn is_idle(&self, partition: i32) -> bool {

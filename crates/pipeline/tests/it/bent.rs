@@ -15,23 +15,34 @@ use watertight_core::record::NewRecord;
 
 type Before = dyn Fn(LakeCall, &str) -> Result<(), PortError> + Send + Sync;
 type Reading = dyn Fn(&str, RecordBatch) -> RecordBatch + Send + Sync;
+type Staging = dyn Fn(&str, &RecordBatch) -> RecordBatch + Send + Sync;
 type Fetching = dyn Fn(Fetched) -> Fetched + Send + Sync;
 
-/// A lake with something that happens before each call, and to each batch that is read.
+/// A lake with something that happens before each call, to each batch that is read, and to the rows that are staged.
 #[derive(Clone)]
 pub(crate) struct BentLake {
     inner: MemoryLake,
     before: Arc<Before>,
     reading: Arc<Reading>,
+    staging: Arc<Staging>,
 }
 
 impl BentLake {
+    fn straight(inner: &MemoryLake) -> Self {
+        Self {
+            inner: inner.clone(),
+            before: Arc::new(|_: LakeCall, _: &str| Ok(())),
+            reading: Arc::new(|_: &str, batch: RecordBatch| batch),
+            staging: Arc::new(|_: &str, rows: &RecordBatch| rows.clone()),
+        }
+    }
+
     /// `before` hears of each call and its table (`silver.notes`); it may refuse, or panic.
     pub(crate) fn before(
         inner: &MemoryLake,
         before: impl Fn(LakeCall, &str) -> Result<(), PortError> + Send + Sync + 'static,
     ) -> Self {
-        Self { inner: inner.clone(), before: Arc::new(before), reading: Arc::new(|_: &str, batch: RecordBatch| batch) }
+        Self { before: Arc::new(before), ..Self::straight(inner) }
     }
 
     /// `reading` changes what is read of a table.
@@ -39,7 +50,15 @@ impl BentLake {
         inner: &MemoryLake,
         reading: impl Fn(&str, RecordBatch) -> RecordBatch + Send + Sync + 'static,
     ) -> Self {
-        Self { inner: inner.clone(), before: Arc::new(|_: LakeCall, _: &str| Ok(())), reading: Arc::new(reading) }
+        Self { reading: Arc::new(reading), ..Self::straight(inner) }
+    }
+
+    /// `staging` changes the rows that are staged for a table.
+    pub(crate) fn staging(
+        inner: &MemoryLake,
+        staging: impl Fn(&str, &RecordBatch) -> RecordBatch + Send + Sync + 'static,
+    ) -> Self {
+        Self { staging: Arc::new(staging), ..Self::straight(inner) }
     }
 
     /// Call number `number` (from 1) to commit to `table` kills the stream: nothing is done, nothing tried again.
@@ -100,7 +119,7 @@ impl LakeTable for BentTable {
 
     fn stage(&mut self, partition_days: i32, rows: &RecordBatch) -> Result<DataFile, PortError> {
         self.enter(LakeCall::Stage)?;
-        self.inner.stage(partition_days, rows)
+        self.inner.stage(partition_days, &(self.lake.staging)(&self.name, rows))
     }
 
     fn commit(&mut self, request: &CommitRequest) -> Result<CommitOutcome, PortError> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use watertight_core::port::EventLog;
 use watertight_core::record::NewRecord;
 use watertight_core::schema::{Check, Column, ColumnType, EventIdRule, StreamDef, TimestampForm};
-use watertight_pipeline::runtime::{CommitBounds, Parts, Setup};
+use watertight_pipeline::runtime::{CommitBounds, Parts, Setup, Upto};
 
 /// The same pipeline, whose check now wants the opposite, in epochs that take all there is.
 fn turned(scene: &Scene, check: &str) -> Setup {
@@ -78,6 +78,44 @@ fn only_what_the_dead_letters_cover_is_finished_by_the_old_definition() {
     let letters: Vec<String> = [row(0, 1)].into_iter().chain((65..71).map(|offset| row(offset, 2))).collect();
     assert_eq!(judged(&scene, "bronze.notes_dlq"), sorted(letters));
     assert!(in_force_from(&scene, "stream", 2).contains(r#""positions":{"0":65}"#));
+}
+
+#[test]
+fn what_an_earlier_life_of_the_topic_left_is_finished_by_the_definition_of_that_life() {
+    let scene = Scene::new();
+    scene.append(TOPIC, &[note(0, "a", 0, 500), note(0, "b", 1, 1), note(0, "c", 2, 2)]);
+    died_between(&scene);
+    scene.append(TOPIC, &[note(0, "d", 3, 500), note(0, "e", 4, 1)]);
+    let bronze_only = Setup { upto: Upto::Bronze, ..turned(&scene, "n < 100") };
+    assert_eq!(words(&live(&bronze_only, &scene.parts())), Vec::<String>::new());
+    scene.make_anew();
+    scene.append(TOPIC, &[note(0, "f", 5, 500), note(0, "g", 6, 1)]);
+    // Bronze alone begins under the new definition; what the earlier life left has the old one all the same.
+    let bronze_only = Setup { upto: Upto::Bronze, ..turned(&scene, "n > 100") };
+    for setup in [bronze_only, turned(&scene, "n > 100")] {
+        assert_eq!(words(&live(&setup, &scene.parts())), Vec::<String>::new());
+    }
+    assert_eq!(judged(&scene, "bronze.notes_dlq"), [row(0, 1), row(1, 2), row(3, 1)]);
+    assert_eq!(judged(&scene, "silver.notes"), [row(0, 2), row(1, 1), row(2, 1), row(4, 1)]);
+    let from = in_force_from(&scene, "stream", 2);
+    assert!(from.contains(r#""incarnation":"log-000001""#) && from.contains(r#""positions":{}"#), "{from}");
+}
+
+#[test]
+fn without_the_definition_of_an_earlier_life_its_stream_stops_and_says_which_it_needs() {
+    let scene = Scene::new();
+    scene.append(TOPIC, &[note(0, "a", 0, 1)]);
+    died_between(&scene);
+    scene.make_anew();
+    let unreadable = BentLake::reading(&scene.lake, |table, batch| match table {
+        "ops.definitions" => batch.slice(0, 0),
+        _ => batch,
+    });
+    let lived = live(&turned(&scene, "n > 100"), &Parts { lake: Arc::new(unreadable), ..scene.parts() });
+    let said = words(&lived);
+    let needed = "silver of stream notes does not have yet; version 1 of the definition was in force then";
+    assert!(said.len() == 1 && said[0].contains(needed) && said[0].contains("bring ops.definitions back"), "{said:?}");
+    assert_eq!(judged(&scene, "silver.notes"), Vec::<String>::new());
 }
 
 #[test]

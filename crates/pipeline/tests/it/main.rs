@@ -16,6 +16,7 @@ mod lake_faults;
 mod lives;
 mod log_faults;
 mod models;
+mod ops_commits;
 mod panics;
 mod rows;
 mod scene;

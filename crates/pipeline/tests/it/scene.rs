@@ -81,7 +81,7 @@ fn future(partition: i32, id: &str, second: i64) -> Event {
     Event { logged_s: second, ..note(partition, id, second + 3_600, 1) }
 }
 
-fn raw(partition: i32, value: Option<&str>, logged_s: i64) -> Event {
+pub(crate) fn raw(partition: i32, value: Option<&str>, logged_s: i64) -> Event {
     Event { partition, value: value.map(str::to_owned), logged_s }
 }
 
@@ -203,6 +203,12 @@ impl Scene {
         scene.append(TOPIC, &part_one());
         scene.append(TOPIC, &part_two());
         scene
+    }
+
+    /// Deletes the topic and makes it anew, with both partitions.
+    pub(crate) fn make_anew(&self) {
+        assert!(self.log.remove_topic(TOPIC));
+        self.log.create_topic(TOPIC, 2).expect("a topic");
     }
 
     pub(crate) fn append(&self, topic: &str, events: &[Event]) {

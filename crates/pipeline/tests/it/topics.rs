@@ -1,10 +1,14 @@
-//! A topic that is made anew, while the pipeline stands still or runs, and one that gets more partitions meanwhile.
+//! A topic that is made anew, while the pipeline stands still or runs, or before silver has what bronze has of it, and
+//! one that gets more partitions meanwhile.
 
+use super::bent::BentLake;
 use super::rows::{self, books_not_copied_once, differences, look};
 use super::scene::{Event, PATIENCE, Scene, TOPIC, live, note, part_one, part_two, unheard, words};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use watertight_core::books::{Books, CommitKind};
 use watertight_core::port::EventLog;
-use watertight_pipeline::runtime::{Condition, Health, Part, RunUntil, Setup, Stop, run};
+use watertight_pipeline::runtime::{Condition, Health, Part, Parts, RunUntil, Setup, Stop, Upto, run};
 
 /// Of each table, all that does not say which life of the topic a record is of, and where it lies there.
 const CONTENT: [(&str, &[&str]); 4] = [
@@ -27,11 +31,6 @@ fn content_of_one_life() -> rows::Tables {
     let scene = Scene::with_all_events();
     assert_eq!(words(&live(&scene.setup(), &scene.parts())), Vec::<String>::new());
     content(&scene)
-}
-
-fn make_anew(scene: &Scene) {
-    assert!(scene.log.remove_topic(TOPIC));
-    scene.log.create_topic(TOPIC, 2).expect("a topic");
 }
 
 fn bronze_rows(scene: &Scene) -> usize {
@@ -89,7 +88,7 @@ fn a_topic_made_anew_between_two_lives_is_read_from_0_and_no_row_is_lost_or_doub
     let scene = Scene::new();
     scene.append(TOPIC, &part_one());
     assert_eq!(words(&live(&scene.setup_left_open(), &scene.parts())), Vec::<String>::new());
-    make_anew(&scene);
+    scene.make_anew();
     scene.append(TOPIC, &part_two());
     for life in ["the second", "the third, which finds nothing new"] {
         assert_eq!(words(&live(&scene.setup(), &scene.parts())), Vec::<String>::new(), "{life}");
@@ -105,7 +104,7 @@ fn a_topic_made_anew_under_a_running_pipeline_stops_its_stream_and_the_next_life
     scene.append(TOPIC, &part_one());
     let said = while_running(&scene, |health| {
         wait_until("part one is read", || bronze_rows(&scene) == part_one().len());
-        make_anew(&scene);
+        scene.make_anew();
         scene.append(TOPIC, &part_two());
         let stream = Part::Stream(TOPIC.to_owned());
         let stopped = || matches!(health.all().get(&stream), Some(Condition::Failed { .. }));
@@ -119,6 +118,118 @@ fn a_topic_made_anew_under_a_running_pipeline_stops_its_stream_and_the_next_life
     assert_eq!(differences(&content(&scene), &content_of_one_life()), Vec::<String>::new());
     assert_read_from_0(&scene);
     assert_eq!(books_not_copied_once(&scene), Vec::<String>::new());
+}
+
+/// As far as bronze, and no further.
+fn bronze_only(scene: &Scene) -> Setup {
+    Setup { upto: Upto::Bronze, ..scene.setup_left_open() }
+}
+
+/// The positions of the topic's first life in a table.
+fn positions_of_first_life(scene: &Scene, table: &str) -> Vec<(i32, i64)> {
+    let table = look(&scene.lake, table).expect("the table is there");
+    let positions = table.state().positions.iter().filter(|(key, _)| key.incarnation == "log-000000");
+    positions.map(|(key, next)| (key.partition, *next)).collect()
+}
+
+/// The books of silver's appends, oldest first.
+fn silver_books(scene: &Scene) -> Vec<Books> {
+    let silver = look(&scene.lake, "silver.notes").expect("the table is there");
+    let commits = silver.commits_after(None).expect("no fault is left");
+    commits.into_iter().filter_map(|commit| commit.books).filter(|books| books.kind == CommitKind::Append).collect()
+}
+
+#[test]
+fn what_bronze_has_of_a_topic_that_was_made_anew_still_comes_to_silver_and_gold() {
+    let scene = Scene::new();
+    scene.append(TOPIC, &part_one());
+    let dying = BentLake::dying_at_commit(&scene.lake, "silver.notes", 2);
+    let lived = live(&scene.setup_left_open(), &Parts { lake: Arc::new(dying), ..scene.parts() });
+    assert_eq!(words(&lived), ["stream notes: the planted death"]);
+    // Whatever is left of part one is read as far as bronze; then that is all that there is of it.
+    assert_eq!(words(&live(&bronze_only(&scene), &scene.parts())), Vec::<String>::new());
+    assert_eq!(bronze_rows(&scene), part_one().len());
+    scene.make_anew();
+    scene.append(TOPIC, &part_two());
+    for life in ["the one that finds it", "the next, which finds nothing new"] {
+        assert_eq!(words(&live(&scene.setup(), &scene.parts())), Vec::<String>::new(), "{life}");
+        assert_eq!(differences(&content(&scene), &content_of_one_life()), Vec::<String>::new(), "{life}");
+        assert_read_from_0(&scene);
+        let all = [(0, part_one().len() as i64)];
+        for table in ["bronze.notes", "silver.notes", "gold.per_minute"] {
+            assert_eq!(positions_of_first_life(&scene, table), all, "{table}, {life}");
+        }
+    }
+    assert_eq!(books_not_copied_once(&scene), Vec::<String>::new());
+}
+
+#[test]
+fn whoever_dies_while_an_earlier_life_of_the_topic_is_finished_is_gone_on_from() {
+    for (table, number) in [("bronze.notes_dlq", 1), ("silver.notes", 1), ("silver.notes", 2), ("silver.notes", 3)] {
+        let scene = Scene::new();
+        scene.append(TOPIC, &part_one());
+        assert_eq!(words(&live(&bronze_only(&scene), &scene.parts())), Vec::<String>::new());
+        scene.make_anew();
+        scene.append(TOPIC, &part_two());
+        let dying = BentLake::dying_at_commit(&scene.lake, table, number);
+        let lived = live(&scene.setup(), &Parts { lake: Arc::new(dying), ..scene.parts() });
+        assert_eq!(words(&lived), ["stream notes: the planted death"], "{table}, commit {number}");
+        assert_eq!(words(&live(&scene.setup(), &scene.parts())), Vec::<String>::new(), "{table}, commit {number}");
+        let wrong = differences(&content(&scene), &content_of_one_life());
+        assert_eq!(wrong, Vec::<String>::new(), "{table}, commit {number}");
+        assert_read_from_0(&scene);
+    }
+}
+
+#[test]
+fn several_lives_of_a_topic_are_finished_in_the_order_in_which_they_were_lived() {
+    let scene = Scene::new();
+    for events in [[note(0, "a", 0, 1), note(0, "b", 30, 2)], [note(0, "a", 0, 9), note(0, "c", 65, 3)]] {
+        scene.append(TOPIC, &events);
+        assert_eq!(words(&live(&bronze_only(&scene), &scene.parts())), Vec::<String>::new());
+        scene.make_anew();
+    }
+    assert!(silver_books(&scene).is_empty(), "a run that ends at bronze finishes no earlier life either");
+    scene.append(TOPIC, &[note(0, "d", 200, 4)]);
+    assert_eq!(words(&live(&scene.setup(), &scene.parts())), Vec::<String>::new());
+    let rows = rows::rows(&scene.lake, "silver.notes", &["id", "n"]);
+    assert_eq!(rows, ["id=a, n=1", "id=b, n=2", "id=c, n=3", "id=d, n=4"], "the first a is the one that was first");
+    let mut lives: Vec<String> = silver_books(&scene).into_iter().map(|books| books.incarnation).collect();
+    lives.dedup();
+    assert_eq!(lives, ["log-000000", "log-000001", "log-000002"]);
+    assert_eq!(rows::rows(&scene.lake, "gold.per_minute", &["notes"]), ["notes=1", "notes=1", "notes=2"]);
+}
+
+#[test]
+fn what_bronze_has_of_the_topic_that_a_stream_read_before_comes_to_silver_too() {
+    let scene = Scene::new();
+    scene.append(TOPIC, &[note(0, "a", 0, 1)]);
+    assert_eq!(words(&live(&bronze_only(&scene), &scene.parts())), Vec::<String>::new());
+    let mut setup = scene.setup();
+    setup.streams[0].topic = "more_notes".into();
+    scene.log.create_topic("more_notes", 2).expect("a topic");
+    scene.append("more_notes", &[note(0, "b", 30, 2)]);
+    assert_eq!(words(&live(&setup, &scene.parts())), Vec::<String>::new());
+    let rows = rows::rows(&scene.lake, "silver.notes", &["id", "n", "_schema_version"]);
+    assert_eq!(rows, ["id=a, n=1, _schema_version=1", "id=b, n=2, _schema_version=2"]);
+}
+
+#[test]
+fn a_partition_that_the_new_topic_has_no_more_holds_no_window_open() {
+    let scene = Scene::new();
+    scene.log.create_topic(TOPIC, 3).expect("two more partitions");
+    scene.append(TOPIC, &[note(0, "a", 0, 1), note(1, "b", 0, 1), note(2, "c", 0, 1)]);
+    assert_eq!(words(&live(&scene.setup_left_open(), &scene.parts())), Vec::<String>::new());
+    scene.make_anew();
+    scene.append(TOPIC, &[note(0, "d", 600, 1), note(1, "e", 600, 1)]);
+    assert_eq!(words(&live(&scene.setup_left_open(), &scene.parts())), Vec::<String>::new());
+    assert_eq!(rows::rows(&scene.lake, "gold.per_minute", &["notes"]), ["notes=3"]);
+    // Should it be there again, it starts where the others are.
+    scene.log.create_topic(TOPIC, 3).expect("one more partition");
+    scene.append(TOPIC, &[note(2, "f", 500, 1), note(2, "g", 600, 1)]);
+    assert_eq!(words(&live(&scene.setup(), &scene.parts())), Vec::<String>::new());
+    let late = rows::rows(&scene.lake, "silver.notes", &["id", "_is_late_arriving"]);
+    assert_eq!(late.iter().filter(|row| row.ends_with("=true")).collect::<Vec<_>>(), ["id=f, _is_late_arriving=true"]);
 }
 
 /// In two partitions that come later: an event of its own time each, and duplicates of what other partitions brought.

@@ -49,6 +49,7 @@ fn damage_in_the_middle_a_doubled_line_and_a_foreign_file_are_named() {
     let begun = fs::read_to_string(&path).expect("there");
     let cases = [
         (format!("{begun}0\ta\t0\t0\t-\nx\n1\ta\t0\t1\t-\n"), "line 3"),
+        (format!("{begun}0\ta\t0\t0\t-\n1\ta\t0\t1\t-\tx\n"), "line 3"),
         (format!("{begun}0\ta\t0\t0\t-\n0\ta\t0\t1\t-\n"), "sequence 0 twice"),
         ("hello\n".to_owned(), "header"),
         (String::new(), "no header"),
@@ -58,6 +59,26 @@ fn damage_in_the_middle_a_doubled_line_and_a_foreign_file_are_named() {
         fs::write(&path, text).expect("written");
         let error = Ledger::open(&path, &header("p"), &Steps::default()).expect_err("refused").to_string();
         assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
+fn a_ledger_ends_at_the_first_line_with_zeros_for_none_behind_it_was_durable() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger");
+    let (mut ledger, ..) = Ledger::open(&path, &header("p"), &Steps::default()).expect("begins");
+    (0..2).for_each(|sequence| ledger.add(&line(sequence, "id")));
+    ledger.sync().expect("writes");
+    drop(ledger);
+    let whole = fs::read(&path).expect("there");
+    // A page that never was written: in the middle of an id, and where a line begins.
+    for behind in ["2\ti\0\0d\t1\t5\t-\n3\tid\t1\t6\t-\n", "\0\0\0\0\n3\tid\t1\t6\t-\n"] {
+        fs::write(&path, [&whole[..], behind.as_bytes()].concat()).expect("written");
+        let mut sequences = Vec::new();
+        read(&path, |line| sequences.push(line.sequence)).expect("reads");
+        assert_eq!(sequences, [0, 1]);
+        let (_, _, found) = Ledger::open(&path, &header("p"), &Steps::default()).expect("opens");
+        assert_eq!((found.count(), fs::read(&path).expect("there") == whole), (2, true), "{behind:?}");
     }
 }
 

@@ -80,7 +80,7 @@ mod tests {
             (GeneratorKind::Stocks, "stock_ticks", include_str!("../../../../examples/demo/models/candles_5s.sql")),
             (
                 GeneratorKind::ApiUsage,
-                "api_usage",
+                "api_usage_events",
                 include_str!("../../../../examples/api-usage/models/usage_hourly.sql"),
             ),
         ];

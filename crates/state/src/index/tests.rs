@@ -170,6 +170,24 @@ fn swapped_pages_and_pages_of_another_run_are_found_out() {
 }
 
 #[test]
+fn a_page_that_claims_more_keys_than_it_has_room_for_is_an_error_however_good_its_checksum() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys: Vec<u128> = (0..600).map(|n| n * 3).collect();
+    let run = Run::write(dir.path(), 1, &keys).unwrap();
+    let mut page = [0; PAGE_BYTES];
+    run.file().read_exact_at(&mut page, 0).unwrap();
+    for (keys, fits) in [(PAGE_KEYS, true), (PAGE_KEYS + 1, false)] {
+        page[4..8].copy_from_slice(&(keys as u32).to_le_bytes());
+        let checksum = crc32c::crc32c(&page[4..]);
+        page[..4].copy_from_slice(&checksum.to_le_bytes());
+        run.file().write_all_at(&page, 0).unwrap();
+        let answer = run.contains(0, &mut PageCache::new());
+        assert_eq!(matches!(answer, Ok(true)), fits, "{keys} keys: {answer:?}");
+        assert_eq!(matches!(answer, Err(StateError::DamagedRun(_))), !fits, "{keys} keys: {answer:?}");
+    }
+}
+
+#[test]
 fn a_spill_that_cannot_be_written_leaves_the_set_as_it_was_and_passes_later() {
     let dir = tempfile::tempdir().unwrap();
     let gone = dir.path().join("gone");

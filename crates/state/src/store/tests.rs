@@ -1,5 +1,7 @@
 //! Checkpoints: round trips, and every kind of damage at every place.
 
+mod forged;
+
 use super::*;
 use crate::{DuplicateIndex, IdKey, IndexOptions};
 use proptest::prelude::*;
@@ -234,15 +236,18 @@ fn state_of_another_pipeline_thing_format_or_layout_is_not_loaded() {
 
 #[test]
 fn a_delta_of_another_history_is_not_taken_for_ours() {
-    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let states = small(one.path(), false);
-    let mut store = open(two.path());
-    store.write_base(Some(3), &index_with(two.path(), 0..6)).unwrap();
-    store.append_ids(Some(3), 4, &ids(50..60)).unwrap();
-    drop(store);
-    let name = "silver.ticks.ids/delta-1";
-    std::fs::copy(two.path().join(name), one.path().join(name)).unwrap();
-    assert_eq!(loaded(one.path()), Ok(states[0].clone()));
+    // Behind a base of another number of keys, and of as many at another version.
+    for (upto, keys) in [(3, 6), (2, 5)] {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let states = small(one.path(), false);
+        let mut store = open(two.path());
+        store.write_base(Some(upto), &index_with(two.path(), 0..keys)).unwrap();
+        store.append_ids(Some(upto), 4, &ids(50..60)).unwrap();
+        drop(store);
+        let name = "silver.ticks.ids/delta-1";
+        std::fs::copy(two.path().join(name), one.path().join(name)).unwrap();
+        assert_eq!(loaded(one.path()), Ok(states[0].clone()), "behind version {upto} of {keys} keys");
+    }
 }
 
 #[test]

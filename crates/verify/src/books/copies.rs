@@ -1,9 +1,10 @@
 //! The copies of the books in `ops.commits`, which outlive the Delta logs they were copied from.
 //!
 //! A commit has a row for each entry of its books, or one row if it has none; each row holds the books whole, as JSON,
-//! and what is asked for most in columns beside it. That the columns say what the JSON says, that no row is missing or
-//! doubled, and that the copies reach without a hole up to the version that the copier's own position names, is checked
-//! here; that they say what the tables' own entries say is checked in [`crate::compare`].
+//! and what is asked for most in columns beside it; some of these came later, and are null in older rows. That the
+//! columns say what the JSON says, that no row is missing or doubled, and that the copies reach without a hole up to the
+//! version that the copier's own position names, is checked here; that they say what the tables' own entries say is
+//! checked in [`crate::compare`].
 
 use super::{Books, Counts, Entry};
 use crate::finding::{Code, Findings, Place};
@@ -107,6 +108,8 @@ struct Rows<'a> {
     checksum: &'a StringArray,
     rows_added: &'a Int64Array,
     books: &'a StringArray,
+    /// As [`LATER`]; a table that no newer version has opened lacks them.
+    later: Vec<Option<&'a Int64Array>>,
 }
 
 type CountOf = fn(&Counts) -> u64;
@@ -122,6 +125,21 @@ const COUNTS: [(&str, CountOf); 10] = [
     ("erased", |counts| counts.erased),
     ("late", |counts| counts.late),
     ("future", |counts| counts.future),
+];
+
+type LaterOf = fn(&Books, Option<&Entry>) -> Option<u64>;
+
+/// Columns that came with `bytes` in the books, of which older rows have none.
+const LATER: [(&str, LaterOf); 9] = [
+    ("unknown_fields", |_, entry| entry.map(|entry| entry.outcome.unknown_fields)),
+    ("bytes", |books, _| books.bytes),
+    ("fetch_us", |books, _| books.took.fetch_us),
+    ("judge_us", |books, _| books.took.judge_us),
+    ("fold_us", |books, _| books.took.fold_us),
+    ("build_us", |books, _| books.took.build_us),
+    ("write_us", |books, _| books.took.write_us),
+    ("sync_us", |books, _| books.took.sync_us),
+    ("entry_us_before", |books, _| books.took.entry_us_before),
 ];
 
 impl<'a> Rows<'a> {
@@ -144,6 +162,7 @@ impl<'a> Rows<'a> {
             checksum: text("checksum")?,
             rows_added: long("rows_added")?,
             books: text("books")?,
+            later: LATER.iter().map(|(name, _)| long(name)).collect(),
         })
     }
 
@@ -169,7 +188,16 @@ impl<'a> Rows<'a> {
             .iter()
             .zip(&self.counts)
             .map(|((name, count), column)| (*name, long(column, entry.map(|entry| number(count(&entry.outcome))))));
-        same.into_iter().chain(counted).find(|(_, same)| !same).map(|(name, _)| name)
+        let later = LATER.iter().zip(&self.later).map(|((name, of), column)| {
+            let said = of(books, entry).map(number);
+            let same = match column {
+                None => true,
+                Some(column) if column.is_null(row) => said.is_none() || books.bytes.is_none(),
+                Some(column) => Some(column.value(row)) == said,
+            };
+            (*name, same)
+        });
+        same.into_iter().chain(counted).chain(later).find(|(_, same)| !same).map(|(name, _)| name)
     }
 }
 

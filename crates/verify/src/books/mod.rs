@@ -1,7 +1,7 @@
 //! The books as they stand in a commit, read anew (no type of the pipeline): `commitInfo.watertight`.
 //!
-//! Numbers are as docs/adr/0006 and 0014 describe them. Unknown keys are ignored; a missing one has its neutral value,
-//! since books of older versions lack some.
+//! Numbers are as docs/adr/0006, 0014 and 0015 describe them. Unknown keys are ignored; a missing one has its neutral
+//! value, since books of older versions lack some.
 
 pub mod copies;
 
@@ -126,6 +126,26 @@ pub struct Watermarks {
     pub partitions: BTreeMap<i32, PartitionTime>,
 }
 
+/// How long steps of the commit took, microseconds. What it says cannot be checked, only that all copies say the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Took {
+    /// Bronze: waiting for records and fetching them.
+    pub fetch_us: Option<u64>,
+    /// Silver: decoding and checks.
+    pub judge_us: Option<u64>,
+    /// Silver: time and duplicates; gold: windows.
+    pub fold_us: Option<u64>,
+    /// Building rows.
+    pub build_us: Option<u64>,
+    /// Encoding and writing files.
+    pub write_us: Option<u64>,
+    /// Fsync of files and folders.
+    pub sync_us: Option<u64>,
+    /// The log entry of the append that it follows.
+    pub entry_us_before: Option<u64>,
+}
+
 /// The books of one commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -160,12 +180,16 @@ pub struct Books {
     pub closed_until_us: Option<i64>,
     /// Rows it adds.
     pub rows: u64,
+    /// Bytes it adds; absent in old books, and where the kind adds none.
+    pub bytes: Option<u64>,
     /// Rows since the table began.
     pub rows_total: u64,
     /// Counts since the table began.
     pub totals: Counts,
     /// Commit time.
     pub committed_at_us: i64,
+    /// How long its steps took.
+    pub took: Took,
     /// Number of actions in the log entry besides `commitInfo`. Only in the log entry, not in `ops.commits`.
     pub log_actions: Option<u64>,
 }

@@ -4,12 +4,15 @@
 
 use super::{Balance, Counted, Part, Report, Reported, Verdict, runbook, words};
 use crate::finding::{Code, Severity, Unable};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Columns of a line.
 pub(super) const WIDTH: usize = 100;
 /// Findings that are shown in full; the rest is counted.
 const IN_FULL: usize = 20;
+/// Notes of one code that are shown in full, as an example: they call for nothing, and there may be thousands.
+const NOTES_IN_FULL: usize = 1;
 /// What could not be checked, as many of it as is shown.
 const UNABLE_SHOWN: usize = 10;
 
@@ -71,11 +74,18 @@ impl Report {
         }
         let heading = page.painted(Look::Heading, "findings");
         page.line(&heading);
-        for finding in self.findings.iter().take(IN_FULL) {
+        let mut notes: BTreeMap<Code, usize> = BTreeMap::new();
+        let is_shown = |finding: &&Reported| {
+            let of_code = notes.entry(finding.code).or_default();
+            *of_code += 1;
+            finding.severity == Severity::Fault || *of_code <= NOTES_IN_FULL
+        };
+        let in_full: Vec<&Reported> = self.findings.iter().filter(is_shown).take(IN_FULL).collect();
+        for finding in &in_full {
             one_finding(page, finding);
         }
         let total = self.counts.values().fold(0_u64, |sum, count| sum.saturating_add(*count));
-        let shown = self.findings.len().min(IN_FULL) as u64;
+        let shown = in_full.len() as u64;
         if total > shown {
             page.line(&format!("and {} more. By code:", words::grouped(total - shown)));
         } else {

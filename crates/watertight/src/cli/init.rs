@@ -58,7 +58,7 @@ impl Example {
                     ("models/usage_hourly.sql", include_str!("../../../../examples/api-usage/models/usage_hourly.sql")),
                 ],
                 next: &[
-                    "watertight produce -f FILE --stream api_usage --generate api-usage --count 10_000",
+                    "watertight produce -f FILE --stream api_usage_events --generate api-usage --count 10_000",
                     "watertight run -f FILE --until-caught-up --close-windows",
                     "watertight sql -f FILE \"select * from gold.usage_hourly order by requests desc limit 10\"",
                 ],

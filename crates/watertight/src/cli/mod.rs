@@ -18,10 +18,10 @@ mod verify;
 
 pub(crate) use pipeline_file::load as load_pipeline_file;
 
+use crate::Outside;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use watertight_config::Problems;
-use watertight_core::steps::Steps;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -99,7 +99,7 @@ impl Exit {
 }
 
 /// Reads the command line, runs the command, reports what went wrong.
-pub(crate) fn main(steps: &Steps) -> ExitCode {
+pub(crate) fn main(outside: &Outside) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(answer) => {
@@ -112,20 +112,20 @@ pub(crate) fn main(steps: &Steps) -> ExitCode {
         eprintln!("error: {error:#}");
         return Exit::Usage.code();
     }
-    match execute(cli.command, steps) {
+    match execute(cli.command, outside) {
         Ok(exit) => exit.code(),
         Err(error) => report(&error).code(),
     }
 }
 
-fn execute(command: Command, steps: &Steps) -> anyhow::Result<Exit> {
+fn execute(command: Command, outside: &Outside) -> anyhow::Result<Exit> {
     match command {
         Command::Demo(args) => demo::execute(&args),
         Command::Init(args) => init::execute(&args),
         Command::Validate(args) => validate::execute(&args),
         Command::Schema => schema::execute(),
-        Command::Produce(args) => produce::execute(&args, steps),
-        Command::Run(args) => run::execute(&args, steps),
+        Command::Produce(args) => produce::execute(&args, outside),
+        Command::Run(args) => run::execute(&args, outside),
         Command::Status(args) => status::execute(&args),
         Command::Sql(args) => sql::execute(&args),
         Command::Compare(args) => compare::execute(&args),

@@ -2,16 +2,15 @@
 
 use super::pipeline_file;
 use super::{Exit, quantity};
-use crate::wiring;
+use crate::{Outside, wiring};
 use anyhow::Context as _;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-use watertight_adapters::system::{SystemClock, SystemIds};
+use watertight_adapters::system::SystemIds;
 use watertight_core::port::Ids as _;
-use watertight_core::steps::Steps;
 use watertight_produce::{
     self as produce, Batching, GenerateOptions, GeneratorKind, InputFrom, InputOptions, ProduceError, ProduceRequest,
     Progress, Shares, Source, Waiting,
@@ -122,14 +121,14 @@ pub(crate) enum IdForm {
     Uuid,
 }
 
-pub(super) fn execute(args: &Args, steps: &Steps) -> anyhow::Result<Exit> {
+pub(super) fn execute(args: &Args, outside: &Outside) -> anyhow::Result<Exit> {
     let config = pipeline_file::load(&args.file)?;
     let Some(stream) = config.streams.iter().find(|stream| stream.name == args.stream) else {
         let names: Vec<&str> = config.streams.iter().map(|stream| stream.name.as_str()).collect();
         eprintln!("error: {} has no stream '{}'; it has {}", args.file.display(), args.stream, names.join(", "));
         return Ok(Exit::Usage);
     };
-    let log = wiring::open_segment_log(&config, steps)?;
+    let log = wiring::open_segment_log(&config, outside)?;
     let request = ProduceRequest {
         stream: stream.clone(),
         models: config.models.clone(),
@@ -139,7 +138,7 @@ pub(super) fn execute(args: &Args, steps: &Steps) -> anyhow::Result<Exit> {
         ledger: args.ledger.clone(),
         truth: args.truth.clone(),
         batching: Batching::default(),
-        steps: steps.clone(),
+        steps: outside.steps.clone(),
     };
     let stop = Arc::new(AtomicBool::new(false));
     wiring::on_signals(&stop).context("signals could not be caught")?;
@@ -153,7 +152,7 @@ pub(super) fn execute(args: &Args, steps: &Steps) -> anyhow::Result<Exit> {
             eprint!("\r{} events acknowledged, {rate:.0}/s ", progress.sent);
         }
     };
-    let summary = match produce::run(request, log.as_ref(), &SystemClock, &stop, &mut progress) {
+    let summary = match produce::run(request, log.as_ref(), outside.clock.as_ref(), &stop, &mut progress) {
         Ok(summary) => summary,
         Err(error @ (ProduceError::Usage(_) | ProduceError::Plan(_))) => {
             eprintln!("error: {error}");

@@ -3,7 +3,7 @@
 use super::pipeline_file;
 use super::{Exit, quantity};
 use crate::status::{HealthWriter, ProgressLine};
-use crate::wiring;
+use crate::{Outside, wiring};
 use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -11,10 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use watertight_adapters::ownership::{RunLock, pipeline_uuid};
 use watertight_adapters::segment_log::SegmentLog;
-use watertight_adapters::system::{SystemClock, SystemIds};
+use watertight_adapters::system::SystemIds;
 use watertight_config::{LogConfig, PipelineConfig};
 use watertight_core::port::{EventLog as _, Lake, PortError, TopicInfo};
-use watertight_core::steps::Steps;
 use watertight_pipeline::runtime::{
     CommitBounds, Health, Part, Parts, Rebuilding, RunUntil, Setup, Stop, Upto, run, stopping_at_panic,
 };
@@ -70,17 +69,17 @@ const RETENTION_EVERY: Duration = Duration::from_secs(10);
 /// How often commit times are left for `status`.
 const HEALTH_EVERY: Duration = Duration::from_secs(1);
 
-pub(super) fn execute(args: &Args, steps: &Steps) -> anyhow::Result<Exit> {
+pub(super) fn execute(args: &Args, outside: &Outside) -> anyhow::Result<Exit> {
     let config = pipeline_file::load(&args.file)?;
-    let _lock = RunLock::take(&config.lake, steps)?;
-    let pipeline = pipeline_uuid(&config.lake, &config.name, &SystemIds, steps)?;
-    let log = wiring::open_segment_log(&config, steps)?;
+    let _lock = RunLock::take(&config.lake, &outside.steps)?;
+    let pipeline = pipeline_uuid(&config.lake, &config.name, &SystemIds, &outside.steps)?;
+    let log = wiring::open_segment_log(&config, outside)?;
     let parts = Parts {
         log: log.clone(),
-        lake: wiring::open_lake_with(&config, steps),
-        clock: Arc::new(SystemClock),
+        lake: wiring::open_lake_with(&config, outside),
+        clock: Arc::clone(&outside.clock),
         ids: Arc::new(SystemIds),
-        steps: steps.clone(),
+        steps: outside.steps.clone(),
     };
     let setup = setup(&config, pipeline, args);
     let (stop, signals) = wiring::stop_on_signals().context("signals could not be caught")?;

@@ -34,10 +34,11 @@ impl Child {
     }
 
     /// Starts this program with other arguments, shown.
-    pub(super) fn start_shown(args: &[&str], dir: &Path, stop: &Arc<AtomicBool>) -> anyhow::Result<Self> {
+    pub(super) fn start_shown(name: &'static str, args: &[&str], stop: &Arc<AtomicBool>) -> anyhow::Result<Self> {
         let mut command = this_program()?;
-        let process = command.args(args).current_dir(dir).stdin(Stdio::null()).spawn().context("could not start it")?;
-        Ok(Self { name: "compare", process, said: None, stop: Arc::clone(stop) })
+        let process = command.args(args).stdin(Stdio::null()).spawn();
+        let process = process.with_context(|| format!("could not start {name}"))?;
+        Ok(Self { name, process, said: None, stop: Arc::clone(stop) })
     }
 
     /// SIGKILL: no chance to clean anything up.

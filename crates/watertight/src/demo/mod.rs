@@ -1,6 +1,7 @@
 //! The demo: a producer, the pipeline killed once with SIGKILL in the middle, and an account that adds up.
 //!
-//! It runs this very program as child processes, as a user would, and reads what it shows from the tables.
+//! It runs this very program as child processes, as a user would, and reads what it shows from the tables. At the end
+//! `compare` and `verify` judge them, each in its own process. It ends well only if the books add up and both find nothing.
 
 mod children;
 mod view;
@@ -72,7 +73,15 @@ pub(crate) fn show(run_for: Duration, dir: Option<&Path>) -> anyhow::Result<Exit
     let finish = ["run", "-f", &pipeline, "--until-caught-up", "--close-windows"];
     Child::start("run", &finish, &dir, &stop)?.wait()?;
     view.show(&gather_now(&config)?, began.elapsed(), "stopped; open windows were closed", &rows(&config)?)?;
-    account(&config, &dir, &pipeline, (ledger.as_str(), truth.as_str()), &stop)
+    let adds_up = account(&config, Path::new(&ledger))?;
+    println!("\nthe tables compared with what the producer says must be in them:");
+    let compare = ["compare", "-f", &pipeline, "--truth", &truth, "--ledger", &ledger, "--all-windows"];
+    let exact = Child::start_shown("compare", &compare, &stop)?.ended_well()?;
+    println!("\nthe tables verified, by code that shares nothing with the pipeline:");
+    let verify = ["verify", "-f", &pipeline, "--ledger", &ledger];
+    let balanced = Child::start_shown("verify", &verify, &stop)?.ended_well()?;
+    look_further(&pipeline, &ledger);
+    Ok(if adds_up && exact && balanced { Exit::Fine } else { Exit::Failed })
 }
 
 fn text(path: &Path) -> String {
@@ -84,6 +93,8 @@ fn scratch(dir: Option<&Path>) -> anyhow::Result<PathBuf> {
         Some(dir) => dir.to_owned(),
         None => std::env::temp_dir().join(format!("watertight-demo-{}", std::process::id())),
     };
+    // The commands that are shown at the end work from any folder.
+    let dir = std::path::absolute(&dir).with_context(|| format!("{} is no path", dir.display()))?;
     if dir.exists() {
         bail!("{} is there already; name another folder with --dir, or remove it", dir.display());
     }
@@ -137,18 +148,12 @@ fn rows(config: &PipelineConfig) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
-/// The books of the whole run, line by line, and the comparison with what the producer knows.
-fn account(
-    config: &PipelineConfig,
-    dir: &Path,
-    pipeline: &str,
-    (ledger, truth): (&str, &str),
-    stop: &Arc<AtomicBool>,
-) -> anyhow::Result<Exit> {
+/// The books of the whole run, line by line; whether they add up.
+fn account(config: &PipelineConfig, ledger: &Path) -> anyhow::Result<bool> {
     let status = gather_now(config)?;
     let Some(stream) = status.streams.first() else { bail!("the demo's pipeline has no stream") };
     let outcome = stream.outcome;
-    let acknowledged = acknowledged(Path::new(ledger))?;
+    let acknowledged = acknowledged(ledger)?;
     let sum = outcome.silver + outcome.duplicates + outcome.dead_letters;
     let adds_up = acknowledged == stream.bronze && stream.bronze == sum && stream.lag == 0;
     println!("\nthe account");
@@ -158,9 +163,11 @@ fn account(
     println!("    + duplicates                 {:>8}", outcome.duplicates);
     println!("    + dead letters               {:>8}", outcome.dead_letters);
     println!("  {}", if adds_up { "it adds up" } else { "IT DOES NOT ADD UP" });
-    println!("\nthe tables compared with what the producer says must be in them:");
-    let compare = ["compare", "-f", pipeline, "--truth", truth, "--ledger", ledger, "--all-windows"];
-    let exact = Child::start_shown(&compare, dir, stop)?.ended_well()?;
+    Ok(adds_up)
+}
+
+/// Commands that show more of what the demo left.
+fn look_further(pipeline: &str, ledger: &str) {
     println!("\nto look further:");
     let program = std::env::current_exe().map_or("watertight".to_owned(), |path| path.display().to_string());
     for command in [
@@ -168,10 +175,10 @@ fn account(
         "sql -f FILE \"select * from gold.candles_5s order by window_start, symbol limit 10\"",
         "sql -f FILE \"select _quality_flags, count(*) from bronze.stock_ticks_dlq group by 1\"",
         "sql -f FILE   # a prompt: \\d lists the tables",
+        "verify -f FILE --ledger LEDGER --report report.html   # continuity and findings, as a page",
     ] {
-        println!("  {program} {}", command.replace("FILE", pipeline));
+        println!("  {program} {}", command.replace("FILE", pipeline).replace("LEDGER", ledger));
     }
-    Ok(if adds_up && exact { Exit::Fine } else { Exit::Failed })
 }
 
 /// Lines of the ledger behind its header: one for each event that the log acknowledged.

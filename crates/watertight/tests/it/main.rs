@@ -1,9 +1,12 @@
 //! The program from outside: the real binary, its output and its exit codes.
 
 mod arguments;
+mod books;
+mod demo;
 mod init;
 mod kills;
 mod producing;
+mod runbook_sql;
 mod schema;
 mod status;
 mod topics;

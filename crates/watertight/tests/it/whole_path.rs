@@ -176,7 +176,8 @@ fn one_pipeline_runs_once_and_the_second_is_told_who_holds_it() {
 
 #[test]
 fn generated_events_of_each_kind_come_out_exactly_as_their_truth_says() {
-    for (example, stream, kind) in [("stocks", "stock_ticks", "stocks"), ("api-usage", "api_usage", "api-usage")] {
+    for (example, stream, kind) in [("stocks", "stock_ticks", "stocks"), ("api-usage", "api_usage_events", "api-usage")]
+    {
         let dir = scratch();
         let dir = dir.path();
         fine(dir, &["init", example, "x"]);

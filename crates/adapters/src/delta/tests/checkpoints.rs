@@ -92,6 +92,24 @@ fn an_unreadable_checkpoint_is_set_aside_and_replaced() {
 }
 
 #[test]
+fn a_checkpoint_of_which_a_part_is_missing_stands_for_nothing() {
+    let bench = DeltaBench::new();
+    let (state, files) = commit_to(&bench, 110);
+    let whole = checkpoint(&bench, 100);
+    let part =
+        |number: u32| bench.log().join(format!("00000000000000000100.checkpoint.{number:010}.0000000002.parquet"));
+    // Either part holds all of it: read together they say the same.
+    fs::copy(&whole, part(1)).unwrap();
+    fs::rename(&whole, part(2)).unwrap();
+    (0..100).for_each(|version| fs::remove_file(bench.entry(version)).unwrap());
+    assert_reopens(&bench, &state, &files);
+    fs::remove_file(part(2)).unwrap();
+    assert_eq!(bench.lake().open(&spec()).err().unwrap().kind, ErrorKind::Stop, "version 0 is gone");
+    fs::copy(part(1), part(2)).unwrap();
+    assert_reopens(&bench, &state, &files);
+}
+
+#[test]
 fn a_checkpoint_without_the_entries_to_replace_it_is_damage_and_is_kept() {
     let bench = DeltaBench::new();
     commit_to(&bench, 110);

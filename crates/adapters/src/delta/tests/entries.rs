@@ -128,6 +128,18 @@ fn a_protocol_upgrade_or_unreadable_books_stop_the_table() {
 }
 
 #[test]
+fn a_table_that_asks_for_a_newer_writer_is_read_and_not_written() {
+    let bench = DeltaBench::new();
+    let state = commits(&bench, 2).state().clone();
+    // In an entry of ours, below a commit of ours: nothing but the version itself speaks against it.
+    let text = fs::read_to_string(bench.entry(0)).unwrap();
+    fs::write(bench.entry(0), text.replace("\"minWriterVersion\":2", "\"minWriterVersion\":7")).unwrap();
+    let error = bench.lake().open(&spec()).err().unwrap();
+    assert!(error.kind == ErrorKind::Stop && error.message.contains("writer version 7"), "{error}");
+    assert_eq!(bench.lake().look("silver", "ticks").unwrap().unwrap().state(), &state);
+}
+
+#[test]
 fn two_writers_racing_commit_each_position_exactly_once() {
     const PER_WRITER: i64 = 100;
     let bench = DeltaBench::new();

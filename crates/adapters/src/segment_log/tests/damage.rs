@@ -4,7 +4,7 @@ use super::*;
 use watertight_core::port::GapCause;
 
 /// Three appends of three records in one segment, and the header of the middle one.
-fn three_blocks() -> (Scratch, Header) {
+pub(super) fn three_blocks() -> (Scratch, Header) {
     let scratch = Scratch::new();
     scratch.log.create_topic(TOPIC, 1).unwrap();
     append(&scratch.log, &["a0", "a1", "a2"]);
@@ -15,7 +15,7 @@ fn three_blocks() -> (Scratch, Header) {
     (scratch, middle)
 }
 
-fn lost(from: i64, to: i64) -> Vec<Gap> {
+pub(super) fn lost(from: i64, to: i64) -> Vec<Gap> {
     vec![Gap { from, to, cause: GapCause::Damaged }]
 }
 
@@ -63,11 +63,14 @@ fn a_damaged_opening_costs_nothing() {
     }
     let found = segments(&scratch.partition());
     assert!(found.len() > 1, "the values fill several segments");
-    for segment in &found {
-        flip(segment, 24, 0);
+    let payload = HEADER_LEN as u64;
+    // A byte of its header; then of what it says of the segment before: base, length, next offset.
+    for byte in [24, payload, payload + 9, payload + 16] {
+        found.iter().for_each(|segment| flip(segment, byte, 0));
+        let all = read(&scratch.open(), 0);
+        assert_eq!((all.records.len(), all.gaps), (360, vec![]), "byte {byte}");
+        found.iter().for_each(|segment| flip(segment, byte, 0));
     }
-    let all = read(&scratch.open(), 0);
-    assert_eq!((all.records.len(), all.gaps), (360, vec![]));
 }
 
 #[test]
@@ -96,6 +99,7 @@ fn a_segment_cut_short_loses_its_missing_offsets_and_no_offset_is_used_twice() {
     let log = scratch.open();
     assert_eq!(read(&log, 0).gaps, lost(6, 9));
     assert_eq!(append(&log, &["d0"]), 9);
+    assert_eq!(segments(&scratch.partition()).len(), 2, "nothing is written behind the hole");
     assert_eq!(read(&scratch.open(), 0).gaps, lost(6, 9));
     assert_eq!(read(&scratch.open(), 9).records, rows(9, &["d0"]));
 }

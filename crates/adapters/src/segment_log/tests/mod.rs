@@ -2,6 +2,7 @@
 
 mod damage;
 mod failing;
+mod forged;
 mod layout;
 mod power;
 mod recovery;

@@ -4,7 +4,7 @@ use super::*;
 use watertight_core::port::ErrorKind;
 
 /// Two appends, then a third of which only the files know: the mark is as it was before it.
-fn two_marked_and_one_behind() -> (Scratch, Vec<u8>, u64) {
+pub(super) fn two_marked_and_one_behind() -> (Scratch, Vec<u8>, u64) {
     let scratch = Scratch::new();
     scratch.log.create_topic(TOPIC, 1).unwrap();
     append(&scratch.log, &["a0", "a1"]);
@@ -61,6 +61,20 @@ fn rubbish_behind_the_last_good_block_is_cut_by_the_next_writer() {
         let found = headers(segment);
         assert_eq!(found.last().map(|h| h.position + h.block_len()), Some(fs::metadata(segment).unwrap().len()));
     }
+}
+
+#[test]
+fn a_block_whose_records_did_not_reach_the_disk_is_a_torn_tail() {
+    let (scratch, mark, start) = two_marked_and_one_behind();
+    let segment = &segments(&scratch.partition())[0];
+    let mut bytes = fs::read(segment).unwrap();
+    bytes[start as usize + HEADER_LEN..].fill(0);
+    fs::write(segment, bytes).unwrap();
+    fs::write(scratch.partition().join(MARK_FILE), mark).unwrap();
+    let log = scratch.open();
+    assert_eq!(read(&log, 0), Read { records: rows(0, &["a0", "a1", "b0"]), gaps: vec![] });
+    assert_eq!(append(&log, &["d0"]), 3);
+    assert_eq!(read(&scratch.open(), 3), Read { records: rows(3, &["d0"]), gaps: vec![] });
 }
 
 #[test]

@@ -15,6 +15,8 @@ struct Row {
     partition: Option<i32>,
     from: Option<i64>,
     checksum: Option<String>,
+    /// Of the columns that came later: null in all of them where this is.
+    bytes: Option<i64>,
     books: String,
 }
 
@@ -28,7 +30,7 @@ fn books(version: i64) -> String {
     let entries = if version == 0 { vec![] } else { vec![entry(0), entry(1)] };
     serde_json::json!({
         "format": 1, "kind": "append", "commit_id": format!("id-{version}"), "pipeline": PIPELINE, "topic": TOPIC,
-        "incarnation": LIFE, "definition": 1, "entries": entries, "rows": 20,
+        "incarnation": LIFE, "definition": 1, "entries": entries, "rows": 20, "bytes": 100, "took": {"judge_us": 5},
     })
     .to_string()
 }
@@ -40,6 +42,7 @@ fn whole() -> Vec<Row> {
         partition,
         from: partition.map(|_| version * 10),
         checksum: partition.map(|partition| format!("{partition:032x}")),
+        bytes: Some(100),
         books: books(version),
     };
     vec![row(0, None), row(1, Some(0)), row(1, Some(1)), row(2, Some(0)), row(2, Some(1))]
@@ -71,6 +74,10 @@ fn batch(rows: &[Row]) -> RecordBatch {
     }
     columns.push(("checksum".to_owned(), text(&|row| row.checksum.clone())));
     columns.push(("rows_added".to_owned(), long(&|_| Some(20))));
+    columns.push(("bytes".to_owned(), long(&|row| row.bytes)));
+    columns.push(("judge_us".to_owned(), long(&|row| row.bytes.map(|_| 5))));
+    columns.push(("fold_us".to_owned(), long(&|_| None)));
+    columns.push(("unknown_fields".to_owned(), long(&|row| row.bytes.and(row.partition).map(|_| 0))));
     columns.push(("books".to_owned(), text(&|row| Some(row.books.clone()))));
     columns.push(("copied_at".to_owned(), Arc::new(copied)));
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
@@ -79,12 +86,15 @@ fn batch(rows: &[Row]) -> RecordBatch {
 
 /// Reads the copies of these rows; the copier's own position says three versions.
 fn copied(rows: &[Row]) -> (Copies, Vec<Code>) {
-    let batch = batch(rows);
+    copied_batch(&batch(rows))
+}
+
+fn copied_batch(batch: &RecordBatch) -> (Copies, Vec<Code>) {
     let mut fields: Vec<Field> = batch.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
     assert_eq!(fields.iter().find(|field| field.name() == "copied_at").map(Field::data_type), Some(&utc()));
     fields.push(Field::new("_copied_date", DataType::Date32, false));
     let mut little = LittleTable::new("ops", "commits", Arc::new(Schema::new(fields)), "_copied_date");
-    let add = little.write(&batch, "{}");
+    let add = little.write(batch, "{}");
     let appended = super::Books { kind: "append".to_owned(), ..little.blank() };
     little.commit(Origin::Ours(Box::new(appended)), vec![add], &[]);
     little.table.txns.insert(format!("watertight/{PIPELINE}/ops.commits:bronze.orders/versions/0"), 3);
@@ -108,11 +118,13 @@ fn a_row_that_is_missing_doubled_or_altered_is_told() {
         change(&mut rows);
         copied(&rows).1
     };
-    let changes: [fn(&mut Vec<Row>); 8] = [
+    let changes: [fn(&mut Vec<Row>); 10] = [
         |rows| drop(rows.remove(1)),
         |rows| rows.push(rows[4].clone()),
         |rows| rows[2].from = Some(11),
         |rows| rows[2].checksum = None,
+        |rows| rows[2].bytes = Some(99),
+        |rows| rows[2].bytes = None,
         |rows| rows[3].books = rows[3].books.replace("id-2", "id-3"),
         |rows| rows[0].books = "{".to_owned(),
         |rows| rows.truncate(3),
@@ -122,4 +134,21 @@ fn a_row_that_is_missing_doubled_or_altered_is_told() {
         let codes = altered(change);
         assert!(!codes.is_empty() && codes.iter().all(|code| *code == Code::BooksCopy), "{number}: {codes:?}");
     }
+}
+
+#[test]
+fn copies_of_before_have_neither_bytes_nor_times_and_their_table_may_lack_the_columns() {
+    let before = |row: Row| {
+        let mut books: serde_json::Value = serde_json::from_str(&row.books).expect("JSON");
+        let keys = books.as_object_mut().expect("an object");
+        assert!(keys.remove("bytes").is_some() && keys.remove("took").is_some());
+        Row { bytes: None, books: books.to_string(), ..row }
+    };
+    let batch = batch(&whole().into_iter().map(before).collect::<Vec<_>>());
+    assert_eq!(copied_batch(&batch).1, [], "null in each of them");
+    let kept: Vec<usize> = (0..batch.num_columns())
+        .filter(|column| !super::LATER.iter().any(|(name, _)| batch.schema().field(*column).name() == name))
+        .collect();
+    assert_eq!(batch.num_columns() - kept.len(), 4);
+    assert_eq!(copied_batch(&batch.project(&kept).expect("columns of it")).1, [], "without them");
 }

@@ -50,6 +50,7 @@ pub fn check(
             looked_at += 1;
             check_copy(table, step, books, copies, findings);
             balance::check(table, layer, step.version, books, request, findings);
+            check_bytes(table, step, books, findings);
         }
         chain.follow(step, told);
         positions.follow(step, told);
@@ -66,6 +67,16 @@ pub fn check(
 /// Where a version is.
 fn place(table: &Table, version: u64) -> Place {
     Place::table(&table.name.to_string()).at_version(version)
+}
+
+/// The bytes that an append's books say are the sizes of the files that its entry adds.
+fn check_bytes(table: &Table, step: &Step<'_>, books: &Books, findings: &Findings) {
+    let (Some(commit), Some(said), true) = (step.commit, books.bytes, books.kind == "append") else { return };
+    let added: u128 = commit.adds.iter().map(|add| u128::from(add.size)).sum();
+    if added != u128::from(said) {
+        let what = format!("it says that it adds {said} bytes, the files that it adds have {added}");
+        findings.add(Code::BooksUnbalanced, place(table, step.version), what);
+    }
 }
 
 /// Compares a commit's books in the log with their copy.
@@ -114,6 +125,8 @@ fn differences(log: &Books, copy: &Books) -> Vec<String> {
             found.push(name.to_owned());
         }
     };
+    other("bytes", log.bytes == copy.bytes);
+    other("took", log.took == copy.took);
     other("kind", log.kind == copy.kind);
     other("commit_id", log.commit_id == copy.commit_id);
     other("follows", log.follows == copy.follows);

@@ -96,6 +96,18 @@ fn a_range_that_does_not_begin_where_the_one_before_ended_breaks_the_chain() {
 }
 
 #[test]
+fn bytes_that_are_not_those_of_the_added_files_are_told_and_old_books_say_none() {
+    let mut little = three();
+    let size = little.table.commits[2].adds[0].size;
+    little.alter(2, |books| books.bytes = Some(size));
+    assert_eq!(checked(&little), []);
+    little.alter(2, |books| books.bytes = Some(size - 1));
+    let findings = checked(&little);
+    assert_eq!(codes(&findings), [Code::BooksUnbalanced]);
+    assert_eq!(findings[0].place.version, Some(2));
+}
+
+#[test]
 fn a_position_that_was_moved_or_taken_away_is_told() {
     for moved in [18, 25] {
         let mut little = three();

@@ -116,31 +116,28 @@ impl Teller<'_> {
         let offsets = from.abs_diff(to);
         let version = self.partition.version_of(from);
         let (code, why) = match state {
-            InLog::Record => {
-                (Code::OffsetsLost, "they are still in the log: lost by us, or removed from the table".to_owned())
-            }
+            InLog::Record => (Code::OffsetsLost, "still in the log: lost by us, or removed from the table".to_owned()),
             InLog::NoRecord => {
                 (Code::OffsetsLost, "the log never had a record there, but the books do not declare it".to_owned())
             }
-            InLog::Damaged => {
-                (Code::OffsetsLost, "they are damaged in the log, but the books do not declare it".to_owned())
-            }
-            InLog::Gone => (Code::OffsetsRetention, format!("the log no longer has them{}", self.span(from, to))),
+            InLog::Damaged => (Code::OffsetsLost, "damaged in the log, but the books do not declare it".to_owned()),
+            InLog::Gone => (Code::OffsetsRetention, format!("no longer in the log{}", self.span(from, to))),
             InLog::Never | InLog::Unknown if version.is_some() => {
-                (Code::OffsetsLost, "its books say that they were there; the log does not tell".to_owned())
+                (Code::OffsetsLost, "in the commit by its books; the log does not tell".to_owned())
             }
             InLog::Never | InLog::Unknown => {
                 (Code::OffsetsLost, "commits before and behind were made; the log does not tell".to_owned())
             }
         };
-        let covered = if version.is_some() { "" } else { ", and no commit covers them" };
+        let covered = if version.is_some() { "" } else { ", and in no commit" };
+        let are = if offsets == 1 { "offset is" } else { "offsets are" };
         let unread = match self.unread {
             0 => String::new(),
             files => format!("; {files} files of the table were not read"),
         };
         let mut place = place(self.table).of_partition(self.partition.partition).offsets(from, to);
         place.version = version;
-        self.findings.add(code, place, format!("{offsets} offsets are in no row{covered}: {why}{unread}"));
+        self.findings.add(code, place, format!("{offsets} {are} in no row{covered}: {why}{unread}"));
     }
 
     /// When the records around a hole were written.

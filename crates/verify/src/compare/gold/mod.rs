@@ -5,7 +5,8 @@
 //! rows that are not late and lie below gold's positions. No other row belongs to it: a partition that is not idle
 //! never has a watermark below the stream's, so what comes for a closed window is late (docs/adr/0007). Rows with a
 //! time beyond the tolerated future are no exception: they are folded like others, and their windows wait until the
-//! watermark gets there; where an end of input left such windows open, `closed_until_us` says so.
+//! watermark gets there; where an end of input left such windows open, `closed_until_us` says so. Where the topic was
+//! made anew, positions bound nothing: silver's rows do not tell which life of the topic they are of.
 //!
 //! # How it is computed
 //! A stretch of windows at a time (`stretches`), in a DataFusion session of our own (`model`), from the live files of
@@ -23,6 +24,7 @@ mod eras;
 mod judge;
 mod model;
 mod plan;
+mod positions;
 mod provider;
 mod show;
 mod stray;
@@ -34,7 +36,7 @@ mod tests;
 use crate::expect::definition::Definitions;
 use crate::finding::{Code, Findings, Place, Unable};
 use crate::guard::guarded;
-use crate::lake::{LiveFile, Table};
+use crate::lake::{LiveFile, PositionKey, Table};
 use crate::report::Part;
 use crate::request::{Progress, Request};
 use arrow::array::{AsArray, BooleanArray, Int32Array, RecordBatch, StringArray};
@@ -133,6 +135,7 @@ impl<'a> Check<'a> {
         }
         self.report_outdated();
         self.report_ahead();
+        positions::check(self.gold, self.silver, &self.request.scope, self.findings);
         let models = self.models();
         let (silver, gold) = (dated(self.silver, "_event_date"), dated(self.gold, "_window_date"));
         let mut all: Vec<(i32, Stretch)> = Vec::new();
@@ -148,7 +151,7 @@ impl<'a> Check<'a> {
             let look = stray::Strays { gold: gold_table, model, closed, unknown: &unknown, stretches: &all };
             look.find(gold.iter().filter(|file| self.in_scope(file.file)), self.findings);
         }
-        let below = positions(self.gold);
+        let below = bounds(&self.gold.txns, &self.silver.txns);
         let table = Arc::new(without_commits(self.silver));
         let part = format!("gold {}", self.gold.name.name);
         let mut failed = BTreeSet::new();
@@ -257,10 +260,17 @@ impl<'a> Check<'a> {
     }
 }
 
-/// Silver's offsets by partition up to which gold was made, from its positions.
-fn positions(gold: &Table) -> BTreeMap<i32, i64> {
+/// Silver's offsets by partition up to which gold was made, from the positions of both; nothing where silver holds
+/// several lives of its topic. Of those that are over, windows hold rows above gold's positions, which older builds
+/// left where the life ended; and the rows of all lives have the same offsets.
+fn bounds(gold: &BTreeMap<String, i64>, silver: &BTreeMap<String, i64>) -> BTreeMap<i32, i64> {
+    let lives: BTreeSet<(String, String)> =
+        silver.keys().filter_map(|key| PositionKey::parse(key)).map(|key| (key.topic, key.incarnation)).collect();
+    if lives.len() > 1 {
+        return BTreeMap::new();
+    }
     let mut below = BTreeMap::new();
-    for (application, position) in &gold.txns {
+    for (application, position) in gold {
         let partition = application.starts_with("watertight/").then(|| application.rsplit('/').next()).flatten();
         if let Some(partition) = partition.and_then(|text| text.parse().ok()) {
             let known: &mut i64 = below.entry(partition).or_insert(*position);

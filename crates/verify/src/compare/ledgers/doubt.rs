@@ -4,7 +4,7 @@
 //! log without a line. They are known by their headers `wt-producer` and `wt-seq`, and by lying behind every offset that
 //! the ledger acknowledges in that partition. They may be there, but each sequence once.
 
-use super::{Found, Ledger, file, positions};
+use super::{Found, Ledger, file, positions, typed};
 use crate::compare::stream::Stream;
 use crate::finding::{Code, Findings, Place};
 use crate::lake::Table;
@@ -18,7 +18,12 @@ use std::path::Path;
 const PRODUCER_HEADER: &str = "wt-producer";
 const SEQUENCE_HEADER: &str = "wt-seq";
 
-/// Takes what is in doubt out of what no ledger has; tells of sequences that stand there more than once.
+/// A position, and the incarnation of the topic that it is in.
+type At = ((i32, i64), String);
+
+/// Takes what is in doubt out of what no ledger has; tells of sequences that stand there more than once. Where the
+/// topic was made anew a position is that of several records, and silver does not tell which of them a row is of: that
+/// one of them is in doubt is enough.
 pub(super) fn settle(stream: &Stream<'_>, ledgers: &[Ledger], found: &mut Found, findings: &Findings) {
     let behind = |partition: i32, offset: i64| {
         ledgers.iter().any(|ledger| ledger.last.get(&partition).is_none_or(|last| offset > *last))
@@ -33,9 +38,10 @@ pub(super) fn settle(stream: &Stream<'_>, ledgers: &[Ledger], found: &mut Found,
         return;
     }
     let mut seen: BTreeMap<(usize, u64), (i32, i64)> = BTreeMap::new();
-    for ((partition, offset), (producer, sequence)) in senders(stream.bronze.0, &candidates) {
+    for (((partition, offset), incarnation), (producer, sequence)) in senders(stream.bronze.0, &candidates) {
         let own = ledgers.iter().position(|ledger| {
-            ledger.header.producer == producer && ledger.last.get(&partition).is_none_or(|last| offset > *last)
+            (&ledger.header.producer, &ledger.header.incarnation) == (&producer, &incarnation)
+                && ledger.last.get(&partition).is_none_or(|last| offset > *last)
         });
         let Some(own) = own else { continue };
         found.extra.remove(&(partition, offset));
@@ -75,18 +81,21 @@ fn again(stream: &Stream<'_>, ledgers: &[Ledger], seen: &BTreeMap<(usize, u64), 
 }
 
 /// Producer and sequence of the records at some positions of bronze, where their headers name them.
-fn senders(table: &Table, wanted: &BTreeSet<(i32, i64)>) -> BTreeMap<(i32, i64), (String, u64)> {
+fn senders(table: &Table, wanted: &BTreeSet<(i32, i64)>) -> BTreeMap<At, (String, u64)> {
     let mut found = BTreeMap::new();
     for file in table.live.values() {
         let Ok(open) = DataFile::open(table, file) else { continue };
-        for batch in open.batches(&["_kafka_partition", "_kafka_offset", "_headers"]).map_while(Result::ok) {
+        let columns = ["_kafka_partition", "_kafka_offset", "_log_incarnation", "_headers"];
+        for batch in open.batches(&columns).map_while(Result::ok) {
             let Ok((partitions, offsets)) = positions(&batch) else { break };
+            let Ok(lives) = typed::<StringArray>(&batch, "_log_incarnation", &DataType::Utf8) else { break };
             for row in 0..batch.num_rows() {
                 let position = (partitions.value(row), offsets.value(row));
                 if wanted.contains(&position)
+                    && lives.is_valid(row)
                     && let Some(sender) = sender(&batch, row)
                 {
-                    found.insert(position, sender);
+                    found.insert((position, lives.value(row).to_owned()), sender);
                 }
             }
         }

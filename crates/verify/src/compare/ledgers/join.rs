@@ -119,7 +119,7 @@ pub(super) enum AtPosition {
         dead: bool,
         /// The record's id is a hash.
         hashed: bool,
-        /// The record's id is not that of a line: the line's ledger.
+        /// A line has another id than the record, or than another line: its ledger.
         other_id: Option<u16>,
     },
     /// A ledger (its number) names it, and bronze lacks it.
@@ -136,11 +136,12 @@ pub(super) fn at_position(group: &[Known]) -> AtPosition {
     let (in_bronze, dead, hashed) = (of(BRONZE).is_some(), of(DEAD).is_some(), of(HASHED).is_some());
     match of(LINE) {
         Some(line) if !in_bronze => AtPosition::Missing(line.ledger),
-        Some(_) => {
-            let valid = of(VALID);
+        Some(first) => {
+            // Where the record's own id is not known, lines still have to agree: a position has one record.
+            let id = of(VALID).unwrap_or(first).id;
             let lines = group.iter().filter(|known| known.kind == LINE);
-            let other = |line: &&Known| valid.is_some_and(|valid| valid.id != line.id);
-            AtPosition::Kept { dead, hashed, other_id: lines.filter(other).map(|line| line.ledger).next() }
+            let other_id = lines.filter(|line| line.id != id).map(|line| line.ledger).next();
+            AtPosition::Kept { dead, hashed, other_id }
         }
         None if in_bronze => AtPosition::Unledgered,
         None => AtPosition::Nothing,
@@ -235,6 +236,11 @@ mod tests {
         assert_eq!(at_position(&[line, bronze, known(DEAD, 0, 0)]), kept(true, false, None));
         assert_eq!(at_position(&[line, bronze, known(HASHED, 0, 0)]), kept(false, true, None));
         assert_eq!(at_position(&[line, bronze]), kept(false, false, None), "not judged");
+        let another = known(LINE, 4, 8);
+        assert_eq!(at_position(&[line, another, bronze, known(DEAD, 0, 0)]), kept(true, false, Some(4)));
+        assert_eq!(at_position(&[line, another, bronze]), kept(false, false, Some(4)));
+        assert_eq!(at_position(&[line, another, bronze, known(VALID, 0, 8)]), kept(false, false, Some(3)));
+        assert_eq!(at_position(&[line, known(LINE, 4, 7), bronze, known(DEAD, 0, 0)]), kept(true, false, None));
         assert_eq!(at_position(&[line]), AtPosition::Missing(3));
         assert_eq!(at_position(&[bronze, known(VALID, 0, 7)]), AtPosition::Unledgered);
         assert_eq!(at_position(&[known(VALID, 0, 7)]), AtPosition::Nothing);

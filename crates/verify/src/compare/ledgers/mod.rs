@@ -296,6 +296,10 @@ fn by_position(
                     if !blind.iter().any(|blind| blind.may_hold(incarnation, partition, offset)) {
                         keep(found.missing.entry((ledger, partition, false)).or_default(), offset);
                     }
+                    // A ledger has its id, whatever became of the record: a row of silver with it is not extra.
+                    for line in group.iter().filter(|known| known.kind == LINE) {
+                        named.push(Named { id: line.id, kind: NAMED, partition, offset, ledger: line.ledger })?;
+                    }
                 }
                 AtPosition::Kept { dead, hashed, other_id } => {
                     found.derived |= hashed;
@@ -388,14 +392,16 @@ fn tell(stream: &Stream<'_>, read: &[Ledger], found: Found, findings: &Findings)
         for (first, last, count) in ranges(&mut offsets) {
             let place = Place::table(&silver).of_partition(partition).offsets(first, last.saturating_add(1));
             let what = match count {
-                1 => "silver has an id here that is in none of the ledgers given".to_owned(),
-                count => format!("silver has {count} ids between these offsets that are in none of the ledgers given"),
+                1 => "silver has an id here that none of the ledgers given names as far as bronze has come".to_owned(),
+                count => format!(
+                    "silver has {count} ids between these offsets that none of the ledgers given names as far as bronze has come"
+                ),
             };
             findings.add(Code::LedgerExtra, place, what);
         }
     }
     if found.more_extra > 0 {
-        let what = format!("{} more ids of silver are in none of the ledgers given", found.more_extra);
+        let what = format!("{} more ids of silver that none of the ledgers given names", found.more_extra);
         findings.add(Code::LedgerExtra, Place::table(&silver), what);
     }
 }

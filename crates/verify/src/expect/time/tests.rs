@@ -123,8 +123,8 @@ fn the_end_of_input_raises_every_partition() {
     time.end(Some(&known(2)));
     let after = time.after_commit();
     assert_eq!((after.stream_us, after.partitions[&0].watermark_us), (Some(200), Some(200)));
-    assert!(late(&mut time, 0, 1, 199));
     assert_eq!(time.largest_us(), Some(100), "what was declared was not seen");
+    assert!(late(&mut time, 0, 1, 199));
 }
 
 #[test]

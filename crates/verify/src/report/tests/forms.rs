@@ -77,6 +77,16 @@ fn at_most_20_findings_are_shown_in_full_and_the_rest_is_counted() {
 }
 
 #[test]
+fn of_notes_one_of_each_code_is_shown_in_full_and_all_are_counted() {
+    let notes = [Code::WindowLate, Code::Orphan, Code::WindowLate, Code::WindowLate, Code::RowLost, Code::RowLost];
+    let text = judged(&notes, 0).to_text(false);
+    assert_eq!(text.matches("note  gold.late").count(), 1, "{text}");
+    assert_eq!(text.matches("note  log.orphan").count(), 1, "{text}");
+    assert_eq!(text.matches("FAULT rows.lost").count(), 2, "{text}");
+    assert!(text.contains("and 2 more. By code:") && text.contains("3  gold.late"), "{text}");
+}
+
+#[test]
 fn the_three_verdicts_are_told_apart() {
     let last = |report: &Report| report.to_text(false).lines().last().unwrap_or_default().to_owned();
     assert!(last(&judged(&[], 0)).starts_with("balanced: "));

@@ -27,6 +27,8 @@ fn finding(code: Code, place: Place) -> Reported {
 pub(super) fn full() -> Report {
     let lost = Place::table("bronze.ticks").at_version(3).in_file(HOSTILE).of_partition(2).offsets(10, 12);
     let value = Place::table("silver.ticks").event(HOSTILE).in_column("price").in_window("2026-11-25T02:55:00Z, AAPL");
+    let whole = Place { table: Some("gold.candles".to_owned()), ..lost.clone() };
+    let whole = whole.event("e-7").in_column("price").in_window("2026-11-25T02:55:00Z, AAPL");
     let part = |check: &str, of: &str, unit: &str| Part {
         check: check.to_owned(),
         of: of.to_owned(),
@@ -60,7 +62,10 @@ pub(super) fn full() -> Report {
         verdict: Verdict::Findings,
         findings: vec![finding(Code::OffsetsLost, lost), finding(Code::RowValue, value)],
         counts: BTreeMap::from([(Code::OffsetsLost, 1), (Code::RowValue, 1)]),
-        unable: vec![Unable { place: Place::table("gold.candles"), why: "the disk refused".to_owned() }],
+        unable: vec![
+            Unable { place: Place::table("gold.candles"), why: "the disk refused".to_owned() },
+            Unable { place: whole, why: "it refused again".to_owned() },
+        ],
         parts: vec![
             part("Delta log", "bronze.ticks", "versions"),
             part("offsets", "bronze.ticks", "offsets"),

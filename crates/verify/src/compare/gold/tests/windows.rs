@@ -1,5 +1,6 @@
 //! Windows: every planted difference is found, and an untouched gold gives nothing.
 
+use super::super::bounds;
 use super::*;
 
 const SILVER: [Tick; 6] = [
@@ -95,4 +96,15 @@ fn rows_of_silver_behind_golds_positions_are_not_expected() {
     assert!(told(&kept).iter().all(|(code, ..)| *code == Code::WindowLate), "{kept:?}");
     let (_, kept) = judge(&SILVER, &candles(&GOLD, "stream", 1), &[(0, 2), (1, 1)]);
     assert_eq!(kept.counts.get(&Code::WindowExtra), Some(&1), "{kept:?}");
+}
+
+#[test]
+fn positions_bound_nothing_where_silver_holds_several_lives_of_its_topic() {
+    let at = |positions: &[(&str, i64)]| -> BTreeMap<String, i64> {
+        positions.iter().map(|(life, position)| (format!("watertight/u/t/{life}"), *position)).collect()
+    };
+    let one = bounds(&at(&[("i/0", 10), ("i/1", 4)]), &at(&[("i/0", 12), ("i/1", 4)]));
+    assert_eq!(one, BTreeMap::from([(0, 10), (1, 4)]));
+    // Rows 10..26 of the first life were folded, and written when a record of the second closed their window.
+    assert!(bounds(&at(&[("i/0", 10), ("j/0", 4)]), &at(&[("i/0", 26), ("j/0", 4)])).is_empty());
 }

@@ -60,12 +60,12 @@ const LAYERS: &[Layer] = &[
         ],
         tests_may_use: &[],
     },
+    // Plants faults for `verify` to find: it must share nothing with it, nor with the pipeline.
+    Layer { package: "watertight-mutants", may_use: &[], tests_may_use: &[] },
     // The crash tests run the whole program with faults planted at its durable steps.
     Layer { package: "watertight-chaos", may_use: &[CORE, "watertight"], tests_may_use: &["watertight-mutants"] },
     // The benchmark measures the built program from outside; for its lower bound it reads the log itself.
     Layer { package: "watertight-bench", may_use: &[CORE, ADAPTERS], tests_may_use: &[] },
-    // Plants faults for `verify` to find: it must share nothing with it, nor with the pipeline.
-    Layer { package: "watertight-mutants", may_use: &[], tests_may_use: &[] },
     Layer { package: "xtask", may_use: &[], tests_may_use: &[] },
 ];
 

@@ -29,7 +29,10 @@ pub(super) fn check(gold: &Table, silver: &Table, scope: &Scope, findings: &Find
     for commit in gold.commits.iter().filter(|commit| commit.is_append()) {
         go_on(&mut at, commit);
         let here = of_life(&at, commit);
-        if !here.is_empty() && !stood.contains(&key(&here)) && scope.has_version(&gold.name, commit.version, commit.timestamp_us) {
+        if !here.is_empty()
+            && !stood.contains(&key(&here))
+            && scope.has_version(&gold.name, commit.version, commit.timestamp_us)
+        {
             let place = Place::table(&name).at_version(commit.version);
             let what = format!("its positions are {}, where {} never stood", shown(&here), silver.name);
             findings.add(Code::BooksPosition, place, what);

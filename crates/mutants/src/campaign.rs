@@ -5,7 +5,7 @@ mod figures;
 mod verify;
 
 pub use figures::{Figures, KindFigures, UntouchedFigures};
-pub use verify::{Finding, Report, Verified, verify};
+pub use verify::{Finding, Of, Report, Verified, verify};
 
 use crate::expected::Planted;
 use crate::kinds::{self, Mutant};
@@ -95,7 +95,7 @@ impl Campaign {
         let verified = each_of(&seeds, self.threads, |seed| -> Result<(Story, Verified, bool)> {
             let dir = self.scratch.join(format!("lake-{seed}"));
             let story = Story::make(&self.program, *seed, &dir)?;
-            let verified = verify(&self.program, &story.lake, &story.ledgers)?;
+            let verified = verify(&self.program, Of::Lake(&story.lake), &story.ledgers)?;
             let balanced = verified.false_findings().is_empty();
             let keep = balanced && wanted.contains(seed);
             if !keep && (balanced || !self.keep_missed) {
@@ -138,7 +138,7 @@ impl Campaign {
             let planted = kinds::plant(mutant, &copy.lake, &copy.ledgers, &mut rng)?;
             let run = match planted {
                 Some(planted) => {
-                    let verified = verify(&self.program, &copy.lake, &copy.ledgers)?;
+                    let verified = verify(&self.program, Of::Lake(&copy.lake), &copy.ledgers)?;
                     Some(Run::judge(base.seed, planted, &verified))
                 }
                 None => None,

@@ -3,7 +3,7 @@
 //! Contract: what is called named was found by `verify`, with a right code at the right place, and exit code 1. Nothing is
 //! planted in tables that do not balance as they are: there, a finding would show nothing.
 
-use crate::campaign::{self, Finding};
+use crate::campaign::{self, Finding, Of};
 use crate::expected::Planted;
 use crate::kinds::{self, Mutant};
 use anyhow::{Context as _, Result, bail};
@@ -37,7 +37,7 @@ impl Show {
     /// When the tables do not balance as they are or have no place for the kind, when the lake cannot be altered, or the
     /// program cannot be started.
     pub fn run(&self, mutant: &'static Mutant, out: &mut dyn Write) -> Result<bool> {
-        let wrong = campaign::verify(&self.program, &self.lake, &self.ledgers)?.false_findings();
+        let wrong = campaign::verify(&self.program, Of::Pipeline(&self.pipeline), &self.ledgers)?.false_findings();
         if !wrong.is_empty() {
             let lake = self.lake.display();
             bail!("the tables in {lake} do not balance as they are, so a fault shows nothing: {}", wrong.join("; "));
@@ -49,7 +49,7 @@ impl Show {
         };
         writeln!(out, "{}", in_words(mutant, &planted))?;
         self.show_report(out)?;
-        let verified = campaign::verify(&self.program, &self.lake, &self.ledgers)?;
+        let verified = campaign::verify(&self.program, Of::Pipeline(&self.pipeline), &self.ledgers)?;
         let fits = |finding: &&Finding| planted.expected.iter().any(|one| one.fits(&finding.code, &finding.place));
         match verified.faults().find(fits) {
             Some(finding) if verified.exit == Some(1) => {

@@ -91,13 +91,26 @@ fn told(finding: &Finding) -> String {
     format!("{} at {place}: {}", finding.code, finding.what)
 }
 
+/// Which tables are verified.
+#[derive(Debug, Clone, Copy)]
+pub enum Of<'a> {
+    /// A lake by itself: what the log still has is not asked.
+    Lake(&'a Path),
+    /// The lake and the log of a pipeline file.
+    Pipeline(&'a Path),
+}
+
 /// Verifies a lake.
 ///
 /// # Errors
 /// When the program cannot be started.
-pub fn verify(program: &Path, lake: &Path, ledgers: &[PathBuf]) -> Result<Verified> {
+pub fn verify(program: &Path, tables: Of<'_>, ledgers: &[PathBuf]) -> Result<Verified> {
     let mut command = Command::new(program);
-    command.arg("verify").arg("--lake").arg(lake).args(["--format", "json"]);
+    command.arg("verify").args(["--format", "json"]);
+    match tables {
+        Of::Lake(lake) => command.arg("--lake").arg(lake),
+        Of::Pipeline(file) => command.arg("-f").arg(file),
+    };
     for ledger in ledgers {
         command.arg("--ledger").arg(ledger);
     }

@@ -106,7 +106,7 @@ impl Following<'_> {
         };
         let behind = !self.args.quick && self.follow.ids_are_behind();
         let whole = self.whole.is_none_or(|(ended, took)| ended.elapsed() >= WHOLE_EVERY.max(took * WHOLE_REST));
-        if !grown && !(whole || last && behind) {
+        if !(grown || whole || last && behind) {
             return self.follow.nothing_new(now_us);
         }
         let whole = whole || last;

@@ -116,7 +116,11 @@ fn stocks(workspace: &Workspace, scratch: &Path) -> Result<Tally> {
     let example = Example::init(workspace, scratch, "stocks")?;
     example.watertight(&["produce", "-f", PIPELINE, "--stream", STOCKS_STREAM], STOCKS)?;
     example.run_to_the_end()?;
-    example.read_tables()
+    let mut tally = example.read_tables()?;
+    let mut command = python(workspace, &script(workspace, "edited.py")?)?;
+    let (output, succeeded) = teed(command.arg(&example.binary).arg(example.folder.join(LAKE)))?;
+    tally.add(Totals::of_script(&output).into_tally("tables edited by hand, and verified", succeeded));
+    Ok(tally)
 }
 
 /// The statements of users' runbooks, through DuckDB, against what the producer wrote down.

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use watertight_mutants::campaign::Of;
 use watertight_mutants::story::Story;
 use watertight_mutants::{Campaign, Figures, Show, kinds};
 
@@ -75,7 +76,8 @@ fn a_fault_of_ones_choice_is_shown_with_what_names_it_and_only_in_tables_that_ba
     ] {
         assert!(said.contains(part), "'{part}' is missing in\n{said}");
     }
-    let verified = watertight_mutants::campaign::verify(&show.program, &show.lake, &show.ledgers).expect("verified");
+    let verified = watertight_mutants::campaign::verify(&show.program, Of::Pipeline(&show.pipeline), &show.ledgers)
+        .expect("verified");
     let codes: Vec<&str> = verified.faults().map(|finding| finding.code.as_str()).collect();
     assert!(codes.contains(&"ledger.missing"), "{codes:?}");
     assert!(!codes.contains(&"ledger.extra"), "the row of silver has an id that a ledger names: {codes:?}");

@@ -87,6 +87,8 @@ fn story(seed: u64, events: &str, kills: u64) -> u64 {
     fine(dir, &["run", "-f", FILE, "--until-caught-up", "--close-windows"]);
     let compared = watertight(dir, &COMPARE);
     assert_eq!(compared.code, Some(0), "seed {seed}: {}{}\n{}", compared.out, compared.err, said(dir));
+    let verified = watertight(dir, &["verify", "-f", FILE, "--ledger", "acked.ledger"]);
+    assert_eq!(verified.code, Some(0), "seed {seed}: {}{}\n{}", verified.out, verified.err, said(dir));
     died
 }
 

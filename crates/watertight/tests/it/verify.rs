@@ -186,6 +186,7 @@ fn a_certificate_holds_while_rows_are_added_and_not_once_one_is_gone() {
     let (code, report) = verify(dir, &against);
     assert_eq!(code, Some(0), "{report}");
     assert!(report["certificate"]["signature"].as_str().is_some_and(|s| s.ends_with("the key that was given")));
+    signed_by_the_key_of_the_pipeline_file(dir);
     one_more(dir, "last");
     assert_eq!(verify(dir, &against).0, Some(0));
     let (code, report) = verify(dir, &["--against", "c.json", "--public-key", "other.pub"]);
@@ -201,6 +202,22 @@ fn a_certificate_holds_while_rows_are_added_and_not_once_one_is_gone() {
     assert_eq!(verify(dir, &against).0, Some(1));
     let (code, report) = verify(dir, &["--against", "c.json", "--quick"]);
     assert_eq!((code, codes(&report)), (Some(1), vec!["log.file_missing"]), "{report}");
+}
+
+fn signed_by_the_key_of_the_pipeline_file(dir: &Path) {
+    let named = format!("{PIPELINE}certificates: {{ signing_key_file: key }}\n");
+    fs::write(dir.join("named.yaml"), named).expect("written");
+    fine(dir, &["verify", "-f", "named.yaml", "--certificate", "named.json"]);
+    let (code, report) = verify(dir, &["--against", "named.json", "--public-key", "key.pub"]);
+    assert_eq!(code, Some(0), "{report}");
+    assert!(report["certificate"]["signature"].as_str().is_some_and(|s| s.ends_with("the key that was given")));
+    fs::write(dir.join("damaged"), "no key").expect("written");
+    let bad = fs::read_to_string(dir.join("named.yaml")).expect("read").replace("file: key", "file: damaged");
+    fs::write(dir.join("bad.yaml"), bad).expect("written");
+    let refused = watertight(dir, &["verify", "-f", "bad.yaml", "--certificate", "bad.json"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.err);
+    assert!(refused.err.contains("certificates.signing_key") && !refused.err.contains("no key"), "{}", refused.err);
+    assert!(!dir.join("bad.json").exists());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
+use watertight_config::Secret;
 use watertight_verify::report::Report;
 use watertight_verify::report::certificate::{Certificate, certify};
 use watertight_verify::report::signature::{KeyError, PublicKey, SigningKey};
@@ -36,6 +37,11 @@ impl Held {
 pub(super) fn signing_key(file: &Path) -> anyhow::Result<SigningKey> {
     let text = read(file, KEY_BYTES_MAX)?;
     SigningKey::parse(&text).with_context(|| format!("cannot sign with {}", file.display()))
+}
+
+/// The private key of the pipeline file.
+pub(super) fn signing_key_of(secret: &Secret) -> anyhow::Result<SigningKey> {
+    SigningKey::parse(secret.expose()).context("cannot sign with certificates.signing_key of the pipeline file")
 }
 
 /// A public key by its digits, or from its file.

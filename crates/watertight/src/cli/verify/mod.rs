@@ -24,7 +24,7 @@ use log_view::LogOf;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use watertight_adapters::system::SystemClock;
-use watertight_config::Problems;
+use watertight_config::{Problems, Secret};
 use watertight_core::port::Clock as _;
 use watertight_verify::report::certificate::CertifiedTable;
 use watertight_verify::report::signature::sha256_hex;
@@ -59,6 +59,8 @@ struct Subject {
     pipeline_file_sha256: Option<String>,
     /// The state folder, where there is a pipeline file.
     state: Option<PathBuf>,
+    /// The key that the pipeline file signs certificates with.
+    signing_key: Option<Secret>,
 }
 
 impl Subject {
@@ -66,7 +68,8 @@ impl Subject {
         let Some(file) = &args.file else {
             let lake = args.lake.clone().context("name the pipeline file with -f or the lake with --lake")?;
             let log = Box::new(NoLog);
-            return Ok(Self { lake, log, pipeline_name: None, pipeline_file_sha256: None, state: None });
+            let (pipeline_name, pipeline_file_sha256) = (None, None);
+            return Ok(Self { lake, log, pipeline_name, pipeline_file_sha256, state: None, signing_key: None });
         };
         let config = pipeline_file::load(file)?;
         let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -76,6 +79,7 @@ impl Subject {
             pipeline_file_sha256: Some(sha256_hex(&bytes)),
             lake: config.lake,
             state: Some(config.state),
+            signing_key: config.signing_key,
         })
     }
 
@@ -87,7 +91,11 @@ impl Subject {
 
 fn answer(args: &Args, subject: &Subject) -> anyhow::Result<Exit> {
     // Keys and certificates are read first: who waits for an hour should not then learn of a typing error.
-    let key = args.key.as_deref().map(certificates::signing_key).transpose()?;
+    let key = match (&args.key, &subject.signing_key) {
+        (Some(file), _) => Some(certificates::signing_key(file)?),
+        (None, Some(secret)) if args.certificate.is_some() => Some(certificates::signing_key_of(secret)?),
+        (None, _) => None,
+    };
     let held =
         args.against.as_deref().map(|file| certificates::Held::read(file, args.public_key.as_deref())).transpose()?;
     let scratch = scratch_folder()?;

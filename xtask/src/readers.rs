@@ -85,6 +85,8 @@ const SHARES_DAYS: usize = 252;
 const SHARES_SQL: &str = "select date, close, volume, _event_time from silver.shares order by date";
 /// The pipeline file `init` writes.
 const PIPELINE: &str = "pipeline.yaml";
+/// Everything is read, and every window closed.
+const RUN_TO_THE_END: &[&str] = &["run", "-f", PIPELINE, "--until-caught-up", "--close-windows"];
 /// Where the example's pipeline file puts the tables.
 const LAKE: &str = "data/lake";
 
@@ -114,8 +116,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Tally> {
 
 fn stocks(workspace: &Workspace, scratch: &Path) -> Result<Tally> {
     let example = Example::init(workspace, scratch, "stocks")?;
-    example.watertight(&["produce", "-f", PIPELINE, "--stream", STOCKS_STREAM], STOCKS)?;
-    example.run_to_the_end()?;
+    // Twice, so that there are several files of a day, which another program can compact.
+    for run in [&["run", "-f", PIPELINE, "--until-caught-up"][..], RUN_TO_THE_END] {
+        example.watertight(&["produce", "-f", PIPELINE, "--stream", STOCKS_STREAM], STOCKS)?;
+        example.watertight(run, &[])?;
+    }
     let mut tally = example.read_tables()?;
     let mut command = python(workspace, &script(workspace, "edited.py")?)?;
     let (output, succeeded) = teed(command.arg(&example.binary).arg(example.folder.join(LAKE)))?;
@@ -210,7 +215,7 @@ impl<'a> Example<'a> {
     }
 
     fn run_to_the_end(&self) -> Result<()> {
-        self.watertight(&["run", "-f", PIPELINE, "--until-caught-up", "--close-windows"], &[])
+        self.watertight(RUN_TO_THE_END, &[])
     }
 
     fn read_tables(&self) -> Result<Tally> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use watertight_adapters::segment_log::{SegmentLog, SegmentLogOptions};
 use watertight_adapters::system::{SystemClock, SystemIds};
 use watertight_core::books::{Checksum, record_checksum};
-use watertight_core::port::{EventLog as _, Fetched};
+use watertight_core::port::{EventLog as _, Fetched, ReadFrom};
 
 /// Bytes of one fetch: enough that a fetch costs nothing beside its records, and little enough for a processor's cache.
 const FETCH_BYTES_MAX: usize = 4 << 20;
@@ -55,7 +55,7 @@ fn sum_of(folder: &Path, topic: &str) -> Result<LogSum> {
     let (mut from, mut ends) = (Vec::new(), BTreeMap::new());
     for partition in 0..found.partitions {
         let bounds = log.bounds(topic, partition)?;
-        from.push((partition, bounds.earliest));
+        from.push(ReadFrom::offset(partition, bounds.earliest));
         if bounds.next > bounds.earliest {
             ends.insert(partition, bounds.next);
         }

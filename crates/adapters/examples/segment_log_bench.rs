@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use watertight_adapters::segment_log::{Codec, SegmentLog, SegmentLogOptions};
 use watertight_adapters::system::{SystemClock, SystemIds};
-use watertight_core::port::{EventLog, PortError};
+use watertight_core::port::{EventLog, PortError, ReadFrom};
 use watertight_core::record::NewRecord;
 
 const EVENT_BYTES: usize = 350;
@@ -124,7 +124,7 @@ fn read_all(root: &Path, codec: Codec) -> Result<f64, Box<dyn std::error::Error>
     let log = open(root, codec)?;
     let next = log.bounds("bench", 0)?.next;
     let began = Instant::now();
-    let mut reader = log.reader("bench", &[(0, 0)])?;
+    let mut reader = log.reader("bench", &[ReadFrom::offset(0, 0)])?;
     let (mut read, mut bytes) = (0, 0);
     while read < next {
         for part in reader.fetch(16 << 20, Duration::from_secs(1))? {

@@ -4,7 +4,9 @@
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicI64, Ordering};
-use watertight_core::port::{Append, Clock, ErrorKind, EventLog, LogReader, OffsetBounds, PortError, TopicInfo};
+use watertight_core::port::{
+    Append, Clock, ErrorKind, EventLog, LogReader, OffsetBounds, PortError, ReadFrom, TopicInfo,
+};
 use watertight_core::record::NewRecord;
 use watertight_core::schema::{
     Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, PayloadLimits, StreamDef, TimestampForm,
@@ -34,7 +36,7 @@ impl EventLog for Nowhere {
     fn bounds(&self, _: &str, partition: i32) -> Result<OffsetBounds, PortError> {
         Ok(OffsetBounds { earliest: 0, next: self.next[partition as usize].load(Ordering::Relaxed) })
     }
-    fn reader(&self, _: &str, _: &[(i32, i64)]) -> Result<Box<dyn LogReader>, PortError> {
+    fn reader(&self, _: &str, _: &[ReadFrom]) -> Result<Box<dyn LogReader>, PortError> {
         Err(PortError::new(ErrorKind::Bug, "nothing is kept"))
     }
 }

@@ -11,7 +11,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use watertight_core::port::{
     Append, Clock, CommitOutcome, CommitRequest, DataFile, ErrorKind, EventLog, Fetched, Lake, LakeCommit, LakeTable,
-    LogReader, OffsetBounds, PortError, TableSpec, TableState, TopicInfo,
+    LogReader, OffsetBounds, PortError, ReadFrom, TableSpec, TableState, TopicInfo,
 };
 use watertight_core::record::{NewRecord, Records, encode_headers};
 use watertight_core::schema::{
@@ -127,8 +127,11 @@ impl EventLog for FakeLog {
         Ok(OffsetBounds { earliest: 0, next: self.state().partitions[partition as usize].len() as i64 })
     }
 
-    fn reader(&self, _: &str, from: &[(i32, i64)]) -> Result<Box<dyn LogReader>, PortError> {
-        Ok(Box::new(FakeReader { log: self.clone(), at: from.to_vec() }))
+    fn reader(&self, _: &str, from: &[ReadFrom]) -> Result<Box<dyn LogReader>, PortError> {
+        Ok(Box::new(FakeReader {
+            log: self.clone(),
+            at: from.iter().map(|from| (from.partition, from.offset)).collect(),
+        }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading a partition's tail back: the only way to know what became of an append whose answer was lost.
 
 use std::time::Duration;
-use watertight_core::port::{ErrorKind, EventLog, GapCause, PortError};
+use watertight_core::port::{ErrorKind, EventLog, GapCause, PortError, ReadFrom};
 use watertight_core::record::decode_headers;
 
 use crate::ledger::{PRODUCER_HEADER, SEQUENCE_HEADER};
@@ -53,7 +53,7 @@ pub(crate) fn read_tail(
     if from >= bounds.next {
         return Ok(());
     }
-    let mut reader = log.reader(topic, &[(partition, from)])?;
+    let mut reader = log.reader(topic, &[ReadFrom::offset(partition, from)])?;
     let mut at = from;
     let mut empty = 0;
     while at < bounds.next {

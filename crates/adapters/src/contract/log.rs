@@ -6,7 +6,7 @@ use crate::system::SystemIds;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use watertight_core::port::{ErrorKind, EventLog, Fetched, Gap, GapCause, LogReader};
+use watertight_core::port::{ErrorKind, EventLog, Fetched, Gap, GapCause, LogReader, OffsetRange, ReadFrom};
 use watertight_core::record::{NewRecord, decode_headers};
 
 const TOPIC: &str = "ticks";
@@ -76,7 +76,7 @@ macro_rules! suite {
             a_fetch_is_bounded_but_never_stuck; a_backlog_does_not_starve_other_partitions; a_reader_goes_where_it_is_sent;
             damage_is_a_gap_and_what_follows_is_read; below_the_earliest_is_out_of_range_with_the_exact_range;
             behind_the_end_stops; a_fetch_covers_its_range_exactly; lag_reaches_zero;
-            a_reader_of_a_removed_topic_stops);
+            a_reader_of_a_removed_topic_stops; an_offset_is_found_by_time);
     })* };
     (@each $make:expr; $($fact:ident);* $(;)?) => { $(#[test] fn $fact() { super::$fact(&$make); })* };
 }
@@ -136,7 +136,7 @@ fn offsets_are_dense_from_zero_and_per_partition(subject: &impl Subject) {
     assert_eq!(append(&*log, 0, &["c"]), 2);
     assert_eq!(append(&*log, 1, &["d"]), 0);
     assert_eq!(append(&*subject.another(), 0, &["e"]), 3);
-    let all = drain(&mut *log.reader(TOPIC, &[(0, 0), (1, 0)]).unwrap(), MIB);
+    let all = drain(&mut *log.reader(TOPIC, &[ReadFrom::offset(0, 0), ReadFrom::offset(1, 0)]).unwrap(), MIB);
     assert_eq!(values(&all[&0]), ["a", "b", "c", "e"]);
     assert_eq!(values(&all[&1]), ["d"]);
     let bounds = log.bounds(TOPIC, 0).unwrap();
@@ -149,7 +149,7 @@ fn null_and_empty_stay_apart(subject: &impl Subject) {
     let null = NewRecord { timestamp_ms: -5, ..NewRecord::default() };
     let empty = NewRecord { key: Some(b""), value: Some(b""), timestamp_ms: i64::MAX, ..NewRecord::default() };
     log.append(TOPIC, 0, &[null, empty]).unwrap();
-    let fetched = log.reader(TOPIC, &[(0, 0)]).unwrap().fetch(MIB, WAIT).unwrap();
+    let fetched = log.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap().fetch(MIB, WAIT).unwrap();
     let records = &fetched[0].records;
     assert_eq!((records.key(0), records.value(0), records.headers(0)), (None, None, &b""[..]));
     assert_eq!((records.key(1), records.value(1)), (Some(&b""[..]), Some(&b""[..])));
@@ -162,7 +162,7 @@ fn headers_keep_order_duplicates_and_nulls(subject: &impl Subject) {
     log.create_topic(TOPIC, 1).unwrap();
     let headers: &[(&str, Option<&[u8]>)] = &[("b", Some(b"1")), ("a", None), ("b", Some(b"")), ("", Some(b"x"))];
     log.append(TOPIC, 0, &[NewRecord { headers, ..record("v") }]).unwrap();
-    let fetched = log.reader(TOPIC, &[(0, 0)]).unwrap().fetch(MIB, WAIT).unwrap();
+    let fetched = log.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap().fetch(MIB, WAIT).unwrap();
     let read = decode_headers(fetched[0].records.headers(0)).unwrap();
     assert_eq!(read, headers.iter().map(|(name, value)| (name.as_bytes(), *value)).collect::<Vec<_>>());
 }
@@ -200,7 +200,7 @@ fn a_recreated_topic_has_another_incarnation_and_no_records(subject: &impl Subje
     assert_ne!(first.incarnation, second.incarnation);
     assert_eq!(another.bounds(TOPIC, 0).unwrap().next, 0);
     assert_eq!(append(&*another, 0, &["new"]), 0);
-    let all = drain(&mut *log.reader(TOPIC, &[(0, 0)]).unwrap(), MIB);
+    let all = drain(&mut *log.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap(), MIB);
     assert_eq!(values(&all[&0]), ["new"]);
 }
 
@@ -211,10 +211,16 @@ fn an_unknown_topic_or_partition_stops(subject: &impl Subject) {
     log.create_topic(TOPIC, 1).unwrap();
     for partition in [-1, 1] {
         assert_eq!(log.append(TOPIC, partition, &[record("v")]).unwrap_err().kind, ErrorKind::Stop);
-        assert_eq!(log.reader(TOPIC, &[(0, 0), (partition, 0)]).err().unwrap().kind, ErrorKind::Stop);
+        assert_eq!(
+            log.reader(TOPIC, &[ReadFrom::offset(0, 0), ReadFrom::offset(partition, 0)]).err().unwrap().kind,
+            ErrorKind::Stop
+        );
     }
-    assert_eq!(log.reader(TOPIC, &[(0, 0), (0, 0)]).err().unwrap().kind, ErrorKind::Stop);
-    let mut reader = log.reader(TOPIC, &[(0, 0)]).unwrap();
+    assert_eq!(
+        log.reader(TOPIC, &[ReadFrom::offset(0, 0), ReadFrom::offset(0, 0)]).err().unwrap().kind,
+        ErrorKind::Stop
+    );
+    let mut reader = log.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap();
     assert_eq!(reader.seek(1, 0).unwrap_err().kind, ErrorKind::Stop);
     assert_eq!(log.create_topic(TOPIC, 0).unwrap_err().kind, ErrorKind::Stop);
 }
@@ -243,7 +249,7 @@ fn a_batch_is_contiguous_among_many_writers(subject: &impl Subject) {
             });
         }
     });
-    let all = values(&drain(&mut *subject.log().reader(TOPIC, &[(0, 0)]).unwrap(), 1_000)[&0]);
+    let all = values(&drain(&mut *subject.log().reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap(), 1_000)[&0]);
     assert_eq!(all.len(), WRITERS * BATCHES * 5);
     let mut next = [0; WRITERS];
     for batch in all.chunks(5) {
@@ -259,7 +265,7 @@ fn a_reader_is_woken_soon(subject: &impl Subject) {
     log.create_topic(TOPIC, 1).unwrap();
     let mut waits = Vec::new();
     for turn in 0..6 {
-        let mut reader = log.reader(TOPIC, &[(0, turn)]).unwrap();
+        let mut reader = log.reader(TOPIC, &[ReadFrom::offset(0, turn)]).unwrap();
         let writer = if turn % 2 == 0 { Arc::clone(&log) } else { Arc::clone(&another) };
         let waits = &mut waits;
         std::thread::scope(|scope| {
@@ -283,7 +289,7 @@ fn a_fetch_is_bounded_but_never_stuck(subject: &impl Subject) {
     log.create_topic(TOPIC, 1).unwrap();
     let value = "x".repeat(1_000);
     append(&*log, 0, &[value.as_str(); 20]);
-    let mut reader = log.reader(TOPIC, &[(0, 0)]).unwrap();
+    let mut reader = log.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap();
     assert_eq!(reader.fetch(1, WAIT).unwrap()[0].records.len(), 1, "at least one record");
     let part = &reader.fetch(5_000, WAIT).unwrap()[0];
     assert_eq!(part.from, 1);
@@ -302,7 +308,8 @@ fn a_backlog_does_not_starve_other_partitions(subject: &impl Subject) {
     append(&*log, 0, &[value.as_str(); 50]);
     append(&*log, 1, &[value.as_str(); 50]);
     append(&*log, 2, &["small"]);
-    let mut reader = log.reader(TOPIC, &[(0, 0), (1, 0), (2, 0)]).unwrap();
+    let mut reader =
+        log.reader(TOPIC, &[ReadFrom::offset(0, 0), ReadFrom::offset(1, 0), ReadFrom::offset(2, 0)]).unwrap();
     let mut met = BTreeSet::new();
     for _ in 0..3 {
         met.extend(reader.fetch(6_000, WAIT).unwrap().iter().map(|part| part.partition));
@@ -317,7 +324,7 @@ fn a_reader_goes_where_it_is_sent(subject: &impl Subject) {
     log.create_topic(TOPIC, 1).unwrap();
     append(&*log, 0, &["a", "b", "c"]);
     append(&*log, 0, &["d", "e"]);
-    let mut reader = log.reader(TOPIC, &[(0, 4)]).unwrap();
+    let mut reader = log.reader(TOPIC, &[ReadFrom::offset(0, 4)]).unwrap();
     assert_eq!(values(&reader.fetch(MIB, WAIT).unwrap()), ["e"]);
     for (offset, expected) in [(1, &["b", "c", "d", "e"][..]), (3, &["d", "e"]), (0, &["a", "b", "c", "d", "e"])] {
         reader.seek(0, offset).unwrap();
@@ -336,7 +343,7 @@ fn damage_is_a_gap_and_what_follows_is_read(subject: &impl Subject) {
         append(&*log, 0, &[value]);
     }
     subject.damage(2);
-    let parts = &drain(&mut *log.reader(TOPIC, &[(0, 1)]).unwrap(), MIB)[&0];
+    let parts = &drain(&mut *log.reader(TOPIC, &[ReadFrom::offset(0, 1)]).unwrap(), MIB)[&0];
     assert_eq!(values(parts), ["b", "d"]);
     let gaps: Vec<Gap> = parts.iter().flat_map(|part| part.gaps.clone()).collect();
     assert_eq!(gaps, [Gap { from: 2, to: 3, cause: GapCause::Damaged }]);
@@ -370,13 +377,14 @@ fn below_the_earliest_is_out_of_range_with_the_exact_range(subject: &impl Subjec
     let log = subject.log();
     log.create_topic(TOPIC, 1).unwrap();
     append(&*log, 0, &["first", "second"]);
-    let mut early = log.reader(TOPIC, &[(0, 0)]).unwrap();
+    let mut early = log.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap();
     assert_eq!(early.fetch(1, WAIT).unwrap()[0].to, 1);
     let (earliest, next) = fill_and_retire(subject);
     for _ in 0..2 {
         let error = early.fetch(MIB, WAIT).unwrap_err();
         assert_eq!(error.kind, ErrorKind::OutOfRange, "and it moves nothing");
         assert!(error.message.contains(&format!("1..{earliest}")), "{}", error.message);
+        assert_eq!(error.range, Some(OffsetRange { partition: 0, from: 1, to: earliest }));
     }
     early.seek(0, earliest).unwrap();
     let parts = &drain(&mut *early, MIB)[&0];
@@ -389,8 +397,9 @@ fn behind_the_end_stops(subject: &impl Subject) {
     let log = subject.log();
     log.create_topic(TOPIC, 1).unwrap();
     append(&*log, 0, &["a"]);
-    let mut reader = log.reader(TOPIC, &[(0, 2)]).unwrap();
-    assert_eq!(reader.fetch(MIB, NO_WAIT).unwrap_err().kind, ErrorKind::Stop);
+    let mut reader = log.reader(TOPIC, &[ReadFrom::offset(0, 2)]).unwrap();
+    let error = reader.fetch(MIB, NO_WAIT).unwrap_err();
+    assert_eq!((error.kind, error.range), (ErrorKind::Stop, Some(OffsetRange { partition: 0, from: 1, to: 2 })));
     reader.seek(0, 1).unwrap();
     assert!(reader.fetch(MIB, NO_WAIT).unwrap().is_empty(), "the end itself is a place to wait");
 }
@@ -404,7 +413,7 @@ fn a_fetch_covers_its_range_exactly(subject: &impl Subject) {
     }
     let next = log.bounds(TOPIC, 0).unwrap().next;
     for (from, bytes_max) in [(0, 1), (3, 60), (next / 2, 300), (0, MIB)] {
-        let parts = &drain(&mut *log.reader(TOPIC, &[(0, from)]).unwrap(), bytes_max)[&0];
+        let parts = &drain(&mut *log.reader(TOPIC, &[ReadFrom::offset(0, from)]).unwrap(), bytes_max)[&0];
         assert_eq!((parts[0].from, parts.last().unwrap().to), (from, next));
     }
 }
@@ -413,7 +422,7 @@ fn lag_reaches_zero(subject: &impl Subject) {
     let log = subject.log();
     log.create_topic(TOPIC, 1).unwrap();
     append(&*log, 0, &["a", "b", "c"]);
-    let mut reader = log.reader(TOPIC, &[(0, 0)]).unwrap();
+    let mut reader = log.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap();
     let first = &reader.fetch(1, WAIT).unwrap()[0];
     assert_eq!(first.log_end - first.to, 2);
     let last = drain(&mut *reader, MIB)[&0].last().unwrap().clone();
@@ -424,9 +433,21 @@ fn a_reader_of_a_removed_topic_stops(subject: &impl Subject) {
     let log = subject.log();
     log.create_topic(TOPIC, 1).unwrap();
     append(&*log, 0, &["old"]);
-    let mut reader = log.reader(TOPIC, &[(0, 1)]).unwrap();
+    let mut reader = log.reader(TOPIC, &[ReadFrom::offset(0, 1)]).unwrap();
     subject.remove_topic(TOPIC);
     log.create_topic(TOPIC, 1).unwrap();
     append(&*log, 0, &["new", "new"]);
     assert_eq!(reader.fetch(MIB, WAIT).unwrap_err().kind, ErrorKind::Stop);
+}
+
+fn an_offset_is_found_by_time(subject: &impl Subject) {
+    let log = subject.log();
+    log.create_topic(TOPIC, 2).unwrap();
+    for timestamp_ms in [1_000, 2_000, 2_000, 3_000] {
+        let at = NewRecord { timestamp_ms, ..record("timed") };
+        log.append(TOPIC, 0, &[at]).unwrap();
+    }
+    let found = [0, 1_000, 1_001, 2_000, 2_001, 3_001].map(|time| log.offset_at(TOPIC, 0, time).unwrap());
+    assert_eq!(found, [0, 0, 1, 1, 3, 4], "behind the last, the end");
+    assert_eq!(log.offset_at(TOPIC, 1, 0).unwrap(), 0, "an empty partition ends where it begins");
 }

@@ -8,7 +8,8 @@ use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use watertight_core::port::{
-    Append, ErrorKind, EventLog, Fetched, Gap, GapCause, Ids, LogReader, OffsetBounds, PortError, TopicInfo,
+    Append, ErrorKind, EventLog, Fetched, Gap, GapCause, Ids, LogReader, OffsetBounds, OffsetRange, PortError,
+    ReadFrom, TopicInfo,
 };
 use watertight_core::record::{NewRecord, RecordMeta, Records, encode_headers};
 
@@ -265,11 +266,11 @@ impl EventLog for MemoryLog {
         Shared::leave(LogCall::Bounds, lost, OffsetBounds { earliest: found.earliest, next: found.next })
     }
 
-    fn reader(&self, topic: &str, from: &[(i32, i64)]) -> Result<Box<dyn LogReader>, PortError> {
+    fn reader(&self, topic: &str, from: &[ReadFrom]) -> Result<Box<dyn LogReader>, PortError> {
         let mut state = self.shared.lock();
         let incarnation = state.topic(topic)?.incarnation.clone();
         let mut positions: Vec<(i32, i64)> = Vec::with_capacity(from.len());
-        for (partition, offset) in from {
+        for ReadFrom { partition, offset, .. } in from {
             state.partition(topic, *partition)?;
             if positions.iter().any(|(other, _)| other == partition) {
                 return Err(stop(format!("partition {topic}/{partition} is named twice; name each partition once")));
@@ -335,12 +336,12 @@ fn read(found: &Partition, topic: &str, number: i32, from: i64, bytes_max: usize
     let (earliest, next) = (found.earliest, found.next);
     if from < earliest {
         let message = format!("offsets {from}..{earliest} of partition {topic}/{number} are gone; seek to {earliest}");
-        return Err(PortError::new(ErrorKind::OutOfRange, message));
+        let range = OffsetRange { partition: number, from, to: earliest };
+        return Err(PortError::new(ErrorKind::OutOfRange, message).about(range));
     }
     if from > next {
-        return Err(stop(format!(
-            "position {from} of partition {topic}/{number} lies behind the end of the log, {next}"
-        )));
+        let message = format!("position {from} of partition {topic}/{number} lies behind the end of the log, {next}");
+        return Err(stop(message).about(OffsetRange { partition: number, from: next, to: from }));
     }
     let records = Records::default();
     let mut part = Fetched { partition: number, from, to: from, records, gaps: Vec::new(), log_end: next };

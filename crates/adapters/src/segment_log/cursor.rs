@@ -11,7 +11,7 @@ use super::scan::{Stretch, Window};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use watertight_core::port::{ErrorKind, Fetched, Gap, GapCause, PortError};
+use watertight_core::port::{ErrorKind, Fetched, Gap, GapCause, OffsetRange, PortError};
 use watertight_core::record::{RecordMeta, Records};
 
 /// An arena addresses 4 GiB; a fetch stays well below.
@@ -114,7 +114,8 @@ impl Cursor {
                     "offsets {position}..{earliest} of partition {name} are gone, retention removed them; declare them \
                      lost and seek to {earliest}"
                 ),
-            ));
+            )
+            .about(OffsetRange { partition: self.partition.number, from: position, to: earliest }));
         }
         if position > mark.next {
             let next = mark.next;
@@ -124,7 +125,8 @@ impl Cursor {
                     "position {position} of partition {name} lies behind the end of the log, {next}; the log lost \
                      records or is another one, compare its incarnation"
                 ),
-            ));
+            )
+            .about(OffsetRange { partition: self.partition.number, from: next, to: position }));
         }
         Ok(())
     }

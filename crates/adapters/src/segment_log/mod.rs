@@ -96,7 +96,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use watertight_core::port::{Append, Clock, ErrorKind, EventLog, Ids, LogReader, OffsetBounds, PortError, TopicInfo};
+use watertight_core::port::{
+    Append, Clock, ErrorKind, EventLog, Ids, LogReader, OffsetBounds, PortError, ReadFrom, TopicInfo,
+};
 use watertight_core::record::NewRecord;
 use watertight_core::steps::Steps;
 
@@ -336,9 +338,9 @@ impl EventLog for SegmentLog {
         Ok(OffsetBounds { earliest: mark.earliest, next: mark.next })
     }
 
-    fn reader(&self, topic: &str, from: &[(i32, i64)]) -> Result<Box<dyn LogReader>, PortError> {
+    fn reader(&self, topic: &str, from: &[ReadFrom]) -> Result<Box<dyn LogReader>, PortError> {
         let mut cursors: Vec<Cursor> = Vec::with_capacity(from.len());
-        for (number, offset) in from {
+        for ReadFrom { partition: number, offset, .. } in from {
             if cursors.iter().any(|cursor| cursor.partition.number == *number) {
                 let message = format!("partition {topic}/{number} is named twice; name each partition once");
                 return Err(PortError::new(ErrorKind::Stop, message));

@@ -21,6 +21,18 @@ pub enum ErrorKind {
     Bug,
 }
 
+/// Offsets of one partition that an error is about: lost ones (`OutOfRange`), or those that were read and are above the
+/// log's end (`Stop`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OffsetRange {
+    /// Partition number.
+    pub partition: i32,
+    /// First offset.
+    pub from: i64,
+    /// Offset after the last.
+    pub to: i64,
+}
+
 /// An error with its kind, what was being done, what to do, and the chain of sources.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -29,6 +41,8 @@ pub struct PortError {
     pub kind: ErrorKind,
     /// What was being done and what the operator can do; never payloads or secrets.
     pub message: String,
+    /// The partition it is about and its offsets, where it is about one.
+    pub range: Option<OffsetRange>,
     /// Where it came from.
     #[source]
     pub source: Option<Box<dyn StdError + Send + Sync>>,
@@ -37,7 +51,7 @@ pub struct PortError {
 impl PortError {
     /// An error without a source.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), range: None, source: None }
     }
 
     /// An error that another one caused.
@@ -46,7 +60,14 @@ impl PortError {
         message: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self { kind, message: message.into(), source: Some(source.into()) }
+        Self { kind, message: message.into(), range: None, source: Some(source.into()) }
+    }
+
+    /// The same, about these offsets.
+    #[must_use]
+    pub fn about(mut self, range: OffsetRange) -> Self {
+        self.range = Some(range);
+        self
     }
 
     /// An I/O error while doing `what`; its kind follows from the operating system's code.
@@ -64,7 +85,7 @@ impl PortError {
             _ => ErrorKind::Stop,
         };
         let message = format!("{}: {source}", what.into());
-        Self { kind, message, source: Some(Box::new(source)) }
+        Self { kind, message, range: None, source: Some(Box::new(source)) }
     }
 
     /// The message followed by those of its sources that add something.

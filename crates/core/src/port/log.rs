@@ -9,6 +9,11 @@ use crate::record::{NewRecord, Records};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// What a search by time reads at once, bytes.
+const SCAN_BYTES: usize = 1 << 20;
+/// How long it waits for records that are there.
+const SCAN_WAIT: Duration = Duration::from_secs(1);
+
 /// What a log says of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicInfo {
@@ -76,6 +81,26 @@ pub struct Fetched {
     pub log_end: i64,
 }
 
+/// Where the reading of a partition begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadFrom {
+    /// Partition number.
+    pub partition: i32,
+    /// First offset wanted.
+    pub offset: i64,
+    /// Epoch of the leader that wrote the last record before `offset` that was read; -1 where that is not known. A log
+    /// with leaders uses it to notice that other records have taken the offsets below.
+    pub leader_epoch: i32,
+}
+
+impl ReadFrom {
+    /// From this offset on, knowing nothing of what lies below it.
+    #[must_use]
+    pub fn offset(partition: i32, offset: i64) -> Self {
+        Self { partition, offset, leader_epoch: -1 }
+    }
+}
+
 /// An event log. Safe for several processes at once.
 pub trait EventLog: Send + Sync {
     /// Describes a topic; `None` where there is none.
@@ -102,17 +127,37 @@ pub trait EventLog: Send + Sync {
     /// When the log cannot be asked.
     fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetBounds, PortError>;
 
+    /// The first offset whose record bears a timestamp of `timestamp_ms` or later; where none does, the next offset.
+    ///
+    /// # Errors
+    /// When the log cannot be asked.
+    fn offset_at(&self, topic: &str, partition: i32, timestamp_ms: i64) -> Result<i64, PortError> {
+        let OffsetBounds { earliest, next } = self.bounds(topic, partition)?;
+        let mut reader = self.reader(topic, &[ReadFrom::offset(partition, earliest)])?;
+        let mut at = earliest;
+        while at < next {
+            for part in reader.fetch(SCAN_BYTES, SCAN_WAIT)? {
+                if let Some(meta) = part.records.metas().iter().find(|meta| meta.timestamp_ms >= timestamp_ms) {
+                    return Ok(meta.offset);
+                }
+                at = part.to;
+            }
+        }
+        Ok(next)
+    }
+
     /// A reader of the given partitions from the given offsets on.
     ///
     /// # Errors
     /// `Stop` where the topic or a partition does not exist.
-    fn reader(&self, topic: &str, from: &[(i32, i64)]) -> Result<Box<dyn LogReader>, PortError>;
+    fn reader(&self, topic: &str, from: &[ReadFrom]) -> Result<Box<dyn LogReader>, PortError>;
 }
 
 /// Reads forward from assigned positions. Fair between partitions.
 pub trait LogReader: Send {
     /// Waits up to `wait` for something new, then returns what is there, at most about `bytes_max` (but at least one
-    /// record). Empty: nothing came. An `OutOfRange` error names the lost range and moves nothing.
+    /// record). Empty: nothing came. An `OutOfRange` error names the lost range
+    /// (`PortError::range`) and moves nothing; so does a `Stop` of one partition only.
     ///
     /// # Errors
     /// As the kind says; the positions are as before.

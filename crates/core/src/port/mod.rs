@@ -9,6 +9,6 @@ mod lake;
 mod log;
 
 pub use clock::{Clock, Ids};
-pub use error::{ErrorKind, PortError};
+pub use error::{ErrorKind, OffsetRange, PortError};
 pub use lake::{CommitOutcome, CommitRequest, DataFile, Lake, LakeCommit, LakeTable, Spent, TableSpec, TableState};
-pub use log::{Append, EventLog, Fetched, Gap, GapCause, LogReader, OffsetBounds, TopicInfo};
+pub use log::{Append, EventLog, Fetched, Gap, GapCause, LogReader, OffsetBounds, ReadFrom, TopicInfo};

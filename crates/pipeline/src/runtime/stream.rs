@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use watertight_core::books::Took;
-use watertight_core::port::{ErrorKind, Fetched, GapCause, LogReader, OffsetBounds, PortError};
+use watertight_core::port::{ErrorKind, Fetched, GapCause, LogReader, OffsetBounds, PortError, ReadFrom};
 
 /// Longest wait in one fetch: a stop is noticed within it.
 const FETCH_WAIT_MAX: Duration = Duration::from_millis(100);
@@ -158,7 +158,7 @@ impl Worker<'_> {
                 None => self.bounds(partition)?.earliest,
             };
             self.seen.entry(partition).or_insert_with(Instant::now);
-            from.push((partition, at));
+            from.push(ReadFrom::offset(partition, at));
         }
         committer.retry("open a reader", || log.reader(&def.topic, &from))
     }

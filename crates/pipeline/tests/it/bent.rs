@@ -9,7 +9,7 @@ use watertight_adapters::memory::lake::{LakeCall, MemoryLake};
 use watertight_adapters::memory::log::MemoryLog;
 use watertight_core::port::{
     Append, CommitOutcome, CommitRequest, DataFile, ErrorKind, EventLog, Fetched, Lake, LakeCommit, LakeTable,
-    LogReader, OffsetBounds, PortError, TableSpec, TableState, TopicInfo,
+    LogReader, OffsetBounds, PortError, ReadFrom, TableSpec, TableState, TopicInfo,
 };
 use watertight_core::record::NewRecord;
 
@@ -178,7 +178,7 @@ impl EventLog for BentLog {
         self.inner.bounds(topic, partition)
     }
 
-    fn reader(&self, topic: &str, from: &[(i32, i64)]) -> Result<Box<dyn LogReader>, PortError> {
+    fn reader(&self, topic: &str, from: &[ReadFrom]) -> Result<Box<dyn LogReader>, PortError> {
         let inner = self.inner.reader(topic, from)?;
         Ok(Box::new(BentReader { inner, fetching: self.fetching.clone() }))
     }

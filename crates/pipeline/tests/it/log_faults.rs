@@ -5,7 +5,7 @@ use super::rows::{self, Tables};
 use super::scene::{Scene, TOPIC, live, part_one, words};
 use std::time::Duration;
 use watertight_adapters::memory::log::{LogCall, LogFault, MemoryLog};
-use watertight_core::port::{ErrorKind, EventLog};
+use watertight_core::port::{ErrorKind, EventLog, ReadFrom};
 use watertight_pipeline::runtime::{RunUntil, Setup};
 
 /// Lets `passes` calls through, then strikes once.
@@ -19,7 +19,9 @@ fn is_left(log: &MemoryLog, call: LogCall, passes: usize) -> bool {
     let fails = |_| match call {
         LogCall::Topic => log.topic(TOPIC).is_err(),
         LogCall::Bounds => log.bounds(TOPIC, 0).is_err(),
-        LogCall::Fetch => log.reader(TOPIC, &[(0, 0)]).expect("a reader").fetch(1, Duration::ZERO).is_err(),
+        LogCall::Fetch => {
+            log.reader(TOPIC, &[ReadFrom::offset(0, 0)]).expect("a reader").fetch(1, Duration::ZERO).is_err()
+        }
         LogCall::Append => log.append(TOPIC, 0, &[]).is_err(),
     };
     (0..=passes).any(fails)

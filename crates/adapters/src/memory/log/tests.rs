@@ -17,7 +17,7 @@ fn append(log: &MemoryLog, value: &str) -> Result<i64, ErrorKind> {
 }
 
 fn fetch(log: &MemoryLog, from: i64) -> Fetched {
-    log.reader(TOPIC, &[(0, from)]).unwrap().fetch(1 << 20, Duration::ZERO).unwrap().remove(0)
+    log.reader(TOPIC, &[ReadFrom::offset(0, from)]).unwrap().fetch(1 << 20, Duration::ZERO).unwrap().remove(0)
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn an_append_whose_answer_is_lost_was_done() {
 fn a_failed_fetch_moves_nothing() {
     let log = log();
     append(&log, "a").unwrap();
-    let mut reader = log.reader(TOPIC, &[(0, 0)]).unwrap();
+    let mut reader = log.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap();
     for fault in [LogFault::Reject(ErrorKind::Retry), LogFault::LoseAnswer] {
         log.inject(LogCall::Fetch, fault);
         assert!(reader.fetch(1 << 20, Duration::ZERO).is_err());

@@ -3,7 +3,7 @@
 use super::super::block::{BLOCK_BYTES_MAX, Block, take_record};
 use super::*;
 use proptest::prelude::*;
-use watertight_core::port::{ErrorKind, GapCause, Ids};
+use watertight_core::port::{ErrorKind, GapCause, Ids, ReadFrom};
 use watertight_core::record::{decode_headers, encode_headers};
 
 /// Files that version 1 wrote. They are made anew with `WATERTIGHT_WRITE_FIXTURES=1 cargo test -p watertight-adapters
@@ -65,7 +65,7 @@ fn version_1_is_written_as_it_was_and_read_as_it_was_meant() {
     copy_dir(fixture, copy.path());
     let log = open(copy.path());
     assert_eq!(log.topic(TOPIC).unwrap().unwrap().incarnation, FixedIds.fresh());
-    let mut reader = log.reader(TOPIC, &[(0, 0)]).unwrap();
+    let mut reader = log.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap();
     let part = reader.fetch(1 << 20, Duration::ZERO).unwrap().remove(0);
     let given_up = |from| Gap { from, to: from + 3, cause: GapCause::NoRecord };
     assert_eq!(part.gaps, [given_up(3), given_up(9)]);
@@ -95,7 +95,7 @@ fn a_batch_too_large_for_a_block_is_refused_whole() {
     let record = NewRecord { value: Some(&half), ..NewRecord::default() };
     assert_eq!(scratch.log.append(TOPIC, 0, &[record, record]).unwrap_err().kind, ErrorKind::Stop);
     assert_eq!(scratch.log.append(TOPIC, 0, &[record]).unwrap().first_offset, 0);
-    let mut reader = scratch.log.reader(TOPIC, &[(0, 0)]).unwrap();
+    let mut reader = scratch.log.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap();
     let part = reader.fetch(1, Duration::ZERO).unwrap().remove(0);
     assert_eq!(part.records.value(0), Some(&half[..]));
 }

@@ -21,7 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
-use watertight_core::port::{Clock, EventLog, Gap, PortError};
+use watertight_core::port::{Clock, EventLog, Gap, PortError, ReadFrom};
 use watertight_core::record::NewRecord;
 use watertight_core::steps::Steps;
 
@@ -101,7 +101,7 @@ pub(super) struct Read {
 }
 
 pub(super) fn read(log: &SegmentLog, from: i64) -> Read {
-    let mut reader = log.reader(TOPIC, &[(0, from)]).unwrap();
+    let mut reader = log.reader(TOPIC, &[ReadFrom::offset(0, from)]).unwrap();
     let mut all = Read::default();
     let mut position = from;
     loop {

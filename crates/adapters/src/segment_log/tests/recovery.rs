@@ -1,7 +1,7 @@
 //! Torn tails, dead writers, lost and old marks.
 
 use super::*;
-use watertight_core::port::ErrorKind;
+use watertight_core::port::{ErrorKind, ReadFrom};
 
 /// Two appends, then a third of which only the files know: the mark is as it was before it.
 pub(super) fn two_marked_and_one_behind() -> (Scratch, Vec<u8>, u64) {
@@ -81,10 +81,10 @@ fn a_block_whose_records_did_not_reach_the_disk_is_a_torn_tail() {
 fn a_reader_publishes_what_a_dead_writer_synced() {
     let (scratch, mark, _) = two_marked_and_one_behind();
     let other = scratch.open();
-    let mut waiting = other.reader(TOPIC, &[(0, 6)]).unwrap();
+    let mut waiting = other.reader(TOPIC, &[ReadFrom::offset(0, 6)]).unwrap();
     assert!(waiting.fetch(1 << 20, Duration::ZERO).unwrap().is_empty());
     fs::write(scratch.partition().join(MARK_FILE), &mark).unwrap();
-    let mut reader = other.reader(TOPIC, &[(0, 3)]).unwrap();
+    let mut reader = other.reader(TOPIC, &[ReadFrom::offset(0, 3)]).unwrap();
     let fetched = reader.fetch(1 << 20, Duration::from_secs(2)).unwrap();
     assert_eq!((fetched[0].from, fetched[0].to), (3, 6));
     assert_eq!(mark_in(&scratch.partition()).unwrap().next, 6);

@@ -2,7 +2,7 @@
 
 use super::*;
 use std::collections::BTreeMap;
-use watertight_core::port::ErrorKind;
+use watertight_core::port::{ErrorKind, ReadFrom};
 
 /// One segment per append, of records one second apart.
 fn ten_segments(now_us: i64) -> Scratch {
@@ -54,7 +54,7 @@ fn the_oldest_segments_go_until_the_rest_fits() {
 fn a_reader_in_the_middle_of_what_goes_is_told_the_exact_range() {
     let scratch = ten_segments(0);
     let other = scratch.open();
-    let mut reader = other.reader(TOPIC, &[(0, 0)]).unwrap();
+    let mut reader = other.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap();
     assert_eq!(reader.fetch(1, Duration::ZERO).unwrap()[0].to, 1);
     assert_eq!(reader.fetch(5_000, Duration::ZERO).unwrap()[0].to, 2);
     scratch.log.apply_retention(TOPIC, None, Some(0), &BTreeMap::new()).unwrap();
@@ -82,7 +82,7 @@ fn readers_and_writers_go_on_while_retention_runs() {
                 retiring.apply_retention(TOPIC, None, Some(5_000), &BTreeMap::new()).unwrap();
             }
         });
-        let mut reader = other.reader(TOPIC, &[(0, 0)]).unwrap();
+        let mut reader = other.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap();
         let mut position = 0;
         while position < 300 {
             match reader.fetch(700, Duration::from_millis(20)) {

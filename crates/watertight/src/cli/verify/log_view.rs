@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use watertight_core::port::{ErrorKind, EventLog, Fetched, GapCause, OffsetBounds, PortError};
+use watertight_core::port::{ErrorKind, EventLog, Fetched, GapCause, OffsetBounds, PortError, ReadFrom};
 use watertight_verify::finding::{Place, Unable};
 use watertight_verify::request::{InLog, LogView};
 
@@ -28,7 +28,7 @@ impl LogOf {
         (mut at, end): (i64, i64),
         stretches: &mut Stretches,
     ) -> Result<(), PortError> {
-        let mut reader = self.log.reader(topic, &[(partition, at)])?;
+        let mut reader = self.log.reader(topic, &[ReadFrom::offset(partition, at)])?;
         while at < end {
             let before = at;
             match reader.fetch(FETCH_BYTES_MAX, Duration::ZERO) {

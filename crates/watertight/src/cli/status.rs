@@ -43,7 +43,7 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
     let config = pipeline_file::load(&args.file)?;
     let (log, lake) = (wiring::look_at_log(&config), wiring::open_lake(&config));
     loop {
-        let status = gather(&config, log.as_ref(), lake.as_ref(), RunLock::holder(&config.lake));
+        let status = gather(&config, &log, lake.as_ref(), RunLock::holder(&config.lake));
         let text = match args.format {
             Format::Text => render(&status, SystemClock.now_us()),
             Format::Json => format!("{}\n", serde_json::to_string(&status)?),

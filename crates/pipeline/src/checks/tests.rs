@@ -3,7 +3,7 @@
 use super::*;
 use arrow::array::{Decimal128Array, Float64Array, Int64Array, StringArray};
 use watertight_core::schema::{
-    Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, PayloadLimits, TimestampForm,
+    Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, PayloadLimits, StartAt, TimestampForm,
 };
 
 fn stream(checks: &[(&str, &str)]) -> StreamDef {
@@ -31,6 +31,8 @@ fn stream(checks: &[(&str, &str)]) -> StreamDef {
         ],
         checks: checks.iter().map(|(name, sql)| Check { name: (*name).into(), sql: (*sql).into() }).collect(),
         payload: PayloadLimits { bytes_max: 1, depth_max: 1, duplicate_keys: DuplicateKeys::Reject },
+        start: StartAt::Earliest,
+        fail_on_data_loss: true,
     }
 }
 

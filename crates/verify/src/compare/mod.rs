@@ -8,6 +8,7 @@ pub mod books;
 pub mod conservation;
 pub mod continuity;
 pub mod delta_log;
+mod gaps;
 pub mod gold;
 pub mod ledgers;
 mod observe;
@@ -132,6 +133,8 @@ fn rows(
     let streams = streams(tables, &books.copies);
     for stream in &streams {
         books::check_pair(stream.bronze.0, stream.silver.0, &books.copies, request, findings);
+        let gaps = tables.get(&gaps::name(&stream.name)).map(|observed| &observed.table);
+        parts.extend(gaps::check(stream, gaps, request, findings));
         let names = [format!("bronze.{}", stream.name), format!("silver.{}", stream.name)];
         let letters = format!("bronze.{}_dlq", stream.name);
         let asked = names.iter().chain([&letters]).any(|name| request.scope.has_table(name));

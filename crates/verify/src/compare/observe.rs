@@ -134,7 +134,14 @@ fn tell_outside(name: &TableName, findings: &Findings) {
 
 /// The streams that the tables are of.
 fn streams(names: &BTreeSet<String>) -> BTreeSet<&str> {
-    names.iter().filter_map(|name| stream_of(name)).collect()
+    names.iter().filter(|name| !is_of_gaps(name, names)).filter_map(|name| stream_of(name)).collect()
+}
+
+/// Whether a table of silver has the gaps of a stream, and is not one of a stream that is called so.
+fn is_of_gaps(table: &str, names: &BTreeSet<String>) -> bool {
+    let stream = table.strip_prefix("silver.").and_then(|name| name.strip_suffix("_gaps"));
+    let has = |stream: &str| names.contains(&format!("bronze.{stream}"));
+    stream.is_some_and(|stream| has(stream) && !has(&format!("{stream}_gaps")))
 }
 
 fn stream_of(table: &str) -> Option<&str> {

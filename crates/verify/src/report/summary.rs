@@ -6,7 +6,7 @@
 use crate::books::{Books, Counts, Entry};
 use crate::finding::{Code, Kept};
 use crate::lake::{Table, TableName};
-use crate::rows::TableFacts;
+use crate::rows::{Layer, TableFacts};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -161,7 +161,7 @@ struct Covered {
 }
 
 fn ranges(table: &Table, facts: Option<&TableFacts>, kept: &Kept) -> Vec<Range> {
-    if !matches!(table.name.schema.as_str(), "bronze" | "silver") {
+    if !matches!(table.name.schema.as_str(), "bronze" | "silver") || Layer::of(table) == Layer::Gaps {
         return Vec::new();
     }
     let covered = covered(table);
@@ -266,7 +266,8 @@ pub(super) fn balances(tables: &[(&Table, Option<&TableFacts>)]) -> Vec<Balance>
     let named = |schema: &str, name: &str| {
         tables.iter().map(|(table, _)| *table).find(|table| table.name.schema == schema && table.name.name == name)
     };
-    let streams = tables.iter().map(|(table, _)| &table.name).filter(|name| !is_dead_letters(name));
+    let streams = tables.iter().filter(|(table, _)| Layer::of(table) != Layer::Gaps);
+    let streams = streams.map(|(table, _)| &table.name).filter(|name| !is_dead_letters(name));
     let streams: BTreeSet<&str> = streams
         .filter(|name| matches!(name.schema.as_str(), "bronze" | "silver"))
         .map(|name| name.name.as_str())

@@ -190,7 +190,14 @@ impl Report {
         );
         page.paragraph("", 0, &run);
         let (look, verdict) = match self.verdict {
-            Verdict::Balanced => (Look::Good, "balanced: nothing is lost, doubled or altered".to_owned()),
+            Verdict::Balanced => match self.declared_lost() {
+                0 => (Look::Good, "balanced: nothing is lost, doubled or altered".to_owned()),
+                lost => {
+                    let lost = words::counted(lost, "offset");
+                    let but = format!("balanced, with {lost} declared lost; nothing else is lost, doubled or altered");
+                    (Look::Doubtful, but)
+                }
+            },
             Verdict::Findings => {
                 let kinds = self.counts.keys().filter(|code| code.severity() == Severity::Fault).count() as u64;
                 let faults = words::counted(self.faults(), "fault");

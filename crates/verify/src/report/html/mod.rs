@@ -56,6 +56,9 @@ impl Report {
 
     fn head(&self, page: &mut String) {
         let (class, verdict) = match self.verdict {
+            Verdict::Balanced if self.declared_lost() > 0 => {
+                ("doubt", "Balanced, with offsets that are declared lost; nothing else is lost, doubled or altered")
+            }
             Verdict::Balanced => ("good", "Balanced: nothing is lost, doubled or altered"),
             Verdict::Findings => ("bad", "Findings"),
             Verdict::Unable => ("doubt", "Not able to check everything; no fault was seen"),

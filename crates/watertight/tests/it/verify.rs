@@ -25,10 +25,10 @@ models:
   per_minute: { from: notes, window: 1 min, sql: \"SELECT window_start, count(*) AS notes FROM notes GROUP BY window_start\" }
 ";
 
-const LEDGER: &str = "acked.ledger";
+pub(crate) const LEDGER: &str = "acked.ledger";
 
 /// A lake with rows in every table: thirty events, two of them twice, and one that is none.
-fn lake(dir: &Path) {
+pub(crate) fn lake(dir: &Path) {
     fs::write(dir.join("p.yaml"), PIPELINE).expect("written");
     let event = |n: u32| format!("{{\"id\":\"e{n}\",\"at\":\"2026-03-01T10:0{}:00Z\"}}\n", n / 5);
     let lines: String = (0..30).chain(0..2).map(event).collect();
@@ -36,14 +36,14 @@ fn lake(dir: &Path) {
     fine(dir, &["run", "-f", "p.yaml", "--until-caught-up", "--close-windows"]);
 }
 
-fn produce(dir: &Path, lines: &str) {
+pub(crate) fn produce(dir: &Path, lines: &str) {
     let arguments = ["produce", "-f", "p.yaml", "--stream", "notes", "--input", "-", "--ledger", LEDGER];
     let produced = watertight_with_input(dir, &arguments, lines);
     assert_eq!(produced.code, Some(0), "{}", produced.err);
 }
 
 /// Brings one more event into the tables.
-fn bring(dir: &Path, id: &str) {
+pub(crate) fn bring(dir: &Path, id: &str) {
     produce(dir, &format!("{{\"id\":\"{id}\",\"at\":\"2026-03-01T11:00:00Z\"}}\n"));
     fine(dir, &["run", "-f", "p.yaml", "--until-caught-up"]);
 }
@@ -74,7 +74,7 @@ fn files(folder: &Path) -> BTreeSet<PathBuf> {
 }
 
 /// Exit code and report.
-fn verify(dir: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
+pub(crate) fn verify(dir: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
     let all = [&["verify", "-f", "p.yaml", "--format", "json"], arguments].concat();
     let answer = watertight(dir, &all);
     let report = serde_json::from_str(&answer.out).unwrap_or_else(|e| panic!("{e}: {}{}", answer.out, answer.err));
@@ -82,7 +82,7 @@ fn verify(dir: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
     (answer.code, report)
 }
 
-fn codes(report: &Value) -> Vec<&str> {
+pub(crate) fn codes(report: &Value) -> Vec<&str> {
     report["findings"].as_array().into_iter().flatten().filter_map(|finding| finding["code"].as_str()).collect()
 }
 
@@ -141,7 +141,7 @@ fn one_byte_of_a_file_and_one_line_of_a_ledger_are_faults() {
 }
 
 #[test]
-fn what_is_no_lake_or_lacks_a_table_is_2_and_no_finding() {
+fn what_is_no_lake_or_lies_behind_a_link_is_2_and_no_finding_and_a_table_that_is_gone_is_one() {
     let dir = scratch();
     let dir = dir.path();
     lake(dir);
@@ -153,11 +153,12 @@ fn what_is_no_lake_or_lacks_a_table_is_2_and_no_finding() {
     }
     fs::rename(dir.join("data/lake/silver"), dir.join("elsewhere")).expect("moved");
     let (code, report) = verify(dir, &[]);
-    assert_eq!((code, report["verdict"].as_str(), codes(&report).len()), (Some(2), Some("unable"), 0), "{report}");
+    assert_eq!((code, codes(&report)), (Some(1), vec!["log.table_missing"]), "{report}");
+    assert_eq!(report["findings"][0]["place"]["table"], "silver.notes");
     assert!(report["unable"].to_string().contains("as it lacks silver.notes"), "{report}");
     std::os::unix::fs::symlink(dir.join("elsewhere"), dir.join("data/lake/silver")).expect("linked");
     let (code, report) = verify(dir, &[]);
-    assert_eq!(code, Some(2), "{report}");
+    assert_eq!((code, report["verdict"].as_str(), codes(&report).len()), (Some(2), Some("unable"), 0), "{report}");
     assert!(report["unable"].to_string().contains("leads out of the lake's folder"), "{report}");
 }
 

@@ -30,6 +30,13 @@ fn a_finding_is_shown_with_code_place_meaning_advice_and_runbook() {
         assert!(text.contains(part), "'{part}' is not in\n{text}");
     }
     assert!(text.find("offsets.lost") < text.find("checked "), "findings come first");
+    let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "looked at only: bronze.ticks, partition 2, since version 1, until version 9",
+        "ledger led1.jsonl speaks of below offset 97 of partition 2; bronze has 3 records above that and in no ledger",
+    ] {
+        assert!(said.contains(part), "'{part}' is not in\n{text}");
+    }
 }
 
 #[test]
@@ -158,4 +165,21 @@ fn a_balanced_report_says_so_in_every_form() {
     assert_eq!(report.verdict, Verdict::Balanced);
     assert!(report.to_html().contains("Balanced: nothing is lost, doubled or altered"));
     assert!(report.to_json().expect("JSON").contains("\"verdict\": \"balanced\""));
+}
+
+#[test]
+fn a_balanced_part_is_not_called_more_than_that() {
+    let mut part = judged(&[], 0);
+    part.scope = full().scope;
+    let mut quick = judged(&[], 0);
+    quick.scope.quick = true;
+    for (report, said) in
+        [(part, "as far as it was looked at, and no further: bronze.ticks"), (quick, "no row was read")]
+    {
+        let text = report.to_text(false).split_whitespace().collect::<Vec<_>>().join(" ");
+        let html = report.to_html();
+        assert!(text.contains(said) && text.contains("looked at only: "), "{text}");
+        assert!(html.contains(said) && html.contains("Looked at only: "), "{html}");
+        assert!(!text.contains("nothing is lost") && !html.contains("nothing is lost"), "{text}");
+    }
 }

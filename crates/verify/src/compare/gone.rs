@@ -109,7 +109,8 @@ mod tests {
 
     fn books(named: &[&str], former: Vec<Former>) -> Books {
         let named: BTreeSet<String> = named.iter().map(|name| (*name).to_owned()).collect();
-        Books { copies: BTreeMap::new(), former, named, definitions: Some(Definitions::default()) }
+        let (definitions, absent) = (Some(Definitions::default()), observe::Absent::default());
+        Books { copies: BTreeMap::new(), former, named, definitions, absent }
     }
 
     /// What is told of these tables in an empty lake, in which folders of others may be.

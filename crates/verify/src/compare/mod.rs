@@ -10,6 +10,7 @@ pub mod books;
 pub mod conservation;
 pub mod continuity;
 pub mod delta_log;
+mod gaps;
 pub mod gold;
 mod gone;
 pub mod ledgers;
@@ -19,12 +20,13 @@ pub mod stream;
 use crate::books::copies::{self, Copied, Copies, Former};
 use crate::expect::definition::Definitions;
 use crate::finding::{Findings, Place, Unable};
-use crate::lake::{Table, TableName};
+use crate::lake::{Logs, Table, TableName};
 use crate::report::{Inputs, LedgerReport, Part, Report};
 use crate::request::{LogView, Progress, Request};
 use crate::rows::TableFacts;
 use crate::rows::facts;
-use std::collections::{BTreeMap, BTreeSet};
+use observe::Absent;
+use std::collections::BTreeMap;
 use stream::Stream;
 
 /// A table as it was observed; facts only where its rows were read.
@@ -44,10 +46,24 @@ pub fn verify(
     progress: &dyn Progress,
     about: crate::report::About,
 ) -> Result<Report, Unable> {
+    verify_again(request, log, progress, about, &mut Logs::default())
+}
+
+/// As [`verify`], reading of the Delta logs only what is new since the last time with the same `logs`.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_again(
+    request: &Request,
+    log: &dyn LogView,
+    progress: &dyn Progress,
+    about: crate::report::About,
+    logs: &mut Logs,
+) -> Result<Report, Unable> {
     asked::check(request)?;
     let findings = Findings::default();
     let mut parts = Vec::new();
-    let observe::Seen { tables, unread } = observe::observe(request, &findings)?;
+    let observe::Seen { tables, absent } = observe::observe(request, logs, &findings)?;
     asked::check_tables(&tables, &request.scope)?;
     for table in tables.values() {
         parts.push(delta_log::check(table, request, &findings));
@@ -59,7 +75,7 @@ pub fn verify(
             (name, Observed { table, facts })
         })
         .collect();
-    let books = Books::read(&tables, &unread, request, &findings);
+    let books = Books::read(&tables, absent, request, &findings);
     parts.push(gone::check(&tables, &books, request, &findings));
     for (name, observed) in &tables {
         if !request.scope.has_table(name) {
@@ -79,7 +95,9 @@ pub fn verify(
     }
     let seen: Vec<(&Table, Option<&TableFacts>)> =
         tables.values().map(|observed| (&observed.table, observed.facts.as_ref())).collect();
-    Ok(Report::new(Inputs { request, tables: &seen, parts, ledgers, kept: findings.into_kept(), about }))
+    let report = Report::new(Inputs { request, tables: &seen, parts, ledgers, kept: findings.into_kept(), about });
+    logs.keep(tables.into_values().map(|observed| observed.table));
+    Ok(report)
 }
 
 /// What the `ops` tables keep of the books and the definitions.
@@ -91,15 +109,12 @@ struct Books {
     named: BTreeSet<String>,
     /// None where they could not be read: nothing can be judged then.
     definitions: Option<Definitions>,
+    /// Why tables that something is judged by are not at hand.
+    absent: Absent,
 }
 
 impl Books {
-    fn read(
-        tables: &BTreeMap<String, Observed>,
-        unread: &BTreeSet<String>,
-        request: &Request,
-        findings: &Findings,
-    ) -> Self {
+    fn read(tables: &BTreeMap<String, Observed>, absent: Absent, request: &Request, findings: &Findings) -> Self {
         let table = |name: &str| tables.get(name).map(|observed| &observed.table);
         let definitions = table(observe::DEFINITIONS).map(|table| Definitions::read(table, findings));
         let seen: BTreeMap<String, &Table> =
@@ -110,7 +125,8 @@ impl Books {
             copies,
             former,
             named,
-            definitions: (!unread.contains(observe::DEFINITIONS)).then(|| definitions.unwrap_or_default()),
+            definitions: (!absent.is_unread(observe::DEFINITIONS)).then(|| definitions.unwrap_or_default()),
+            absent,
         }
     }
 }
@@ -138,6 +154,8 @@ fn rows(
     let streams = streams(tables, &books.copies);
     for stream in &streams {
         books::check_pair(stream.bronze.0, stream.silver.0, &books.copies, request, findings);
+        let gaps = tables.get(&gaps::name(&stream.name)).map(|observed| &observed.table);
+        parts.extend(gaps::check(stream, gaps, request, findings));
         let names = [format!("bronze.{}", stream.name), format!("silver.{}", stream.name)];
         let letters = format!("bronze.{}_dlq", stream.name);
         let asked = names.iter().chain([&letters]).any(|name| request.scope.has_table(name));
@@ -151,15 +169,27 @@ fn rows(
         }
         let model = &gold.table.name.name;
         let unable = |why: String| findings.unable(Unable { place: Place::table(name), why });
-        let Some(definitions) = &books.definitions else {
-            unable(format!("{name} cannot be recomputed: {} could not be read", observe::DEFINITIONS));
+        // Without definitions nobody knows what the model reads.
+        let known = books.definitions.as_ref().filter(|_| tables.contains_key(observe::DEFINITIONS));
+        let Some(definitions) = known else {
+            let why = books.absent.why(observe::DEFINITIONS);
+            unable(format!(
+                "the table cannot be recomputed: {}, which has the model's SQL, {why}",
+                observe::DEFINITIONS
+            ));
             continue;
         };
-        let from = definitions.source_of(model);
-        let Some(silver) = from.and_then(|stream| tables.get(&format!("silver.{stream}"))) else {
+        let Some(from) = definitions.source_of(model) else {
             unable(format!(
-                "{name} cannot be recomputed: the silver table that model {model} reads is not to be found"
+                "the table cannot be recomputed: no row of {} that can be used is of model {model}",
+                observe::DEFINITIONS
             ));
+            continue;
+        };
+        let from = format!("silver.{from}");
+        let Some(silver) = tables.get(&from) else {
+            let why = books.absent.why(&from);
+            unable(format!("the table cannot be recomputed: {from}, which the model reads, {why}"));
             continue;
         };
         let closed = closed_before(&books.former, name, &silver.table.name.name, definitions);

@@ -28,6 +28,8 @@ pub struct LedgerRange {
     pub to: Option<i64>,
     /// Records of bronze from there on that no ledger names: sent and never acknowledged, or the ledger lost its end.
     pub above: u64,
+    /// Lines below where the stream begins to read: it was not asked for them.
+    pub before: u64,
     /// Lines that bronze has not come to, and whose records the log has: not judged.
     pub ahead: u64,
 }
@@ -53,6 +55,11 @@ impl LedgerReport {
                 "; bronze has {records} above that and in no ledger: sent and never acknowledged, or the ledger lost its end"
             ));
         }
+        let before = sum(|range| range.before);
+        if before > 0 {
+            let ids = words::counted(before, "id");
+            text.push_str(&format!("; {ids} of it below where the stream begins to read"));
+        }
         if ahead > 0 {
             let ids = words::counted(ahead, "id");
             text.push_str(&format!("; {ids} of it that bronze has not come to, and the log has"));
@@ -67,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_ledger_is_told_with_where_it_ends_and_what_lies_above() {
-        let range = |partition: i32, to: Option<i64>| LedgerRange { partition, to, above: 0, ahead: 0 };
+        let range = |partition: i32, to: Option<i64>| LedgerRange { partition, to, above: 0, before: 0, ahead: 0 };
         let ledger = |partitions: Vec<LedgerRange>| LedgerReport {
             file: "a\u{1b}.ledger".to_owned(),
             partitions,

@@ -42,7 +42,7 @@ pub const FORMAT: u32 = 1;
 /// What one check looked at: a line of the table for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// The check: `Delta log`, `files`, `tables`, `books`, `offsets`, `conservation`, `uniqueness`, `gold`, `ledgers`.
+    /// The check: `Delta log`, `files`, `tables`, `books`, `offsets`, `gaps`, `conservation`, `uniqueness`, `gold`, `ledgers`.
     pub check: String,
     /// The table (`silver.stock_ticks`), the ledger's file, or `ops` for the tables that it names.
     pub of: String,
@@ -263,6 +263,12 @@ impl Report {
     pub fn faults(&self) -> u64 {
         let faults = self.counts.iter().filter(|(code, _)| code.severity() == Severity::Fault);
         faults.fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+
+    /// Offsets that the streams' books declare lost: no fault, and never passed over in silence.
+    #[must_use]
+    pub fn declared_lost(&self) -> u64 {
+        self.streams.iter().fold(0, |sum, stream| sum.saturating_add(stream.lost))
     }
 
     /// The exit code of the process. Scripts rely on it: 1 is never given for what could not be read, 0 only for what

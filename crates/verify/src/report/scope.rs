@@ -5,8 +5,6 @@ use super::words;
 use crate::request::{Bound, Request};
 use serde::{Deserialize, Serialize};
 
-/// What is said of a run that looked at everything.
-const ALL: &str = "nothing is lost, doubled or altered";
 /// What is said of one that read no row.
 const NO_ROW: &str =
     "no row was read, so that altered values, duplicates, dead letters, gold and ledgers were not looked at";
@@ -49,12 +47,19 @@ impl ScopeReport {
 impl Report {
     /// What a verdict of balanced stands for.
     pub(super) fn balanced(&self) -> String {
+        let lost = match self.declared_lost() {
+            0 => String::new(),
+            lost => format!(", with {} declared lost", words::counted(lost, "offset")),
+        };
         match (self.scope.part(), self.scope.quick) {
-            (None, false) => ALL.to_owned(),
-            (None, true) => format!("by the Delta log, the books and the offsets; {NO_ROW}"),
-            (Some(part), false) => format!("as far as it was looked at, and no further: {part}"),
+            (None, false) if lost.is_empty() => "balanced: nothing is lost, doubled or altered".to_owned(),
+            (None, false) => format!("balanced{lost}; nothing else is lost, doubled or altered"),
+            (None, true) => format!("balanced{lost}, by the Delta log, the books and the offsets; {NO_ROW}"),
+            (Some(part), false) => format!("balanced{lost}, as far as it was looked at, and no further: {part}"),
             (Some(part), true) => {
-                format!("by the Delta log, the books and the offsets, and no further than {part}; {NO_ROW}")
+                format!(
+                    "balanced{lost}, by the Delta log, the books and the offsets, and no further than {part}; {NO_ROW}"
+                )
             }
         }
     }
@@ -87,10 +92,10 @@ mod tests {
         let said = |scope: ScopeReport| Report { scope, ..full() }.balanced();
         let part =
             || ScopeReport { tables: vec!["silver.t".to_owned()], partitions: vec![3], ..ScopeReport::default() };
-        assert_eq!(said(ScopeReport::default()), "nothing is lost, doubled or altered");
-        assert_eq!(said(part()), "as far as it was looked at, and no further: silver.t, partition 3");
+        assert_eq!(said(ScopeReport::default()), "balanced: nothing is lost, doubled or altered");
+        assert_eq!(said(part()), "balanced, as far as it was looked at, and no further: silver.t, partition 3");
         let since = ScopeReport { since: Some("version 4".to_owned()), ..ScopeReport::default() };
-        assert_eq!(said(since), "as far as it was looked at, and no further: since version 4");
+        assert_eq!(said(since), "balanced, as far as it was looked at, and no further: since version 4");
         for scope in [part(), ScopeReport::default()] {
             let said = said(ScopeReport { quick: true, ..scope });
             assert!(said.contains("no row was read") && !said.contains("nothing is lost"), "{said}");

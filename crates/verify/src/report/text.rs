@@ -206,7 +206,8 @@ impl Report {
             page.paragraph("", 0, &format!("looked at only: {only}"));
         }
         let (look, verdict) = match self.verdict {
-            Verdict::Balanced => (Look::Good, format!("balanced: {}", self.balanced())),
+            Verdict::Balanced if self.declared_lost() > 0 => (Look::Doubtful, self.balanced()),
+            Verdict::Balanced => (Look::Good, self.balanced()),
             Verdict::Findings => {
                 let kinds = self.counts.keys().filter(|code| code.severity() == Severity::Fault).count() as u64;
                 let faults = words::counted(self.faults(), "fault");

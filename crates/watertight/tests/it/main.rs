@@ -13,6 +13,7 @@ mod status;
 mod topics;
 mod validate;
 mod verify;
+mod verify_beside;
 mod whole_path;
 
 use std::path::Path;

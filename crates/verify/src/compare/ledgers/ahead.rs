@@ -4,7 +4,8 @@
 //! and lost before it was read. Where the log is not at hand, is another, or cannot be read, nobody knows: that is entered
 //! as what could not be checked, and is neither fine nor lost.
 
-use super::{Found, Ledger, Missing, file, keep, next_offset};
+use super::range::next_offset;
+use super::{Found, Ledger, Missing, file, keep};
 use crate::finding::{Findings, Place, Unable};
 use crate::lake::Table;
 use crate::request::{InLog, LogView, Request};

@@ -17,6 +17,7 @@ mod ahead;
 mod doubt;
 mod file;
 mod join;
+mod range;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ use file::Header;
 use join::{
     AtPosition, BRONZE, DEAD, DUE, LINE, NAMED, Named, OfId, SILVER, at_position, incarnation_key, ledger_id, of_id,
 };
+use range::{first_offset, next_offset};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tell::Missing;
@@ -52,6 +54,8 @@ struct Ledger {
     lines: u64,
     /// The largest acknowledged offset of each partition.
     last: BTreeMap<i32, i64>,
+    /// By partition: lines below where bronze begins.
+    before: BTreeMap<i32, u64>,
     /// By partition: lines at or above bronze's position that the log has.
     ahead: BTreeMap<i32, u64>,
 }
@@ -152,15 +156,6 @@ fn stream_of(path: &Path, header: &Header, streams: &[Stream<'_>]) -> Result<usi
     })
 }
 
-/// A table's position: the next offset.
-fn next_offset(table: &Table, incarnation: &str, partition: i32) -> i64 {
-    let of = |(key, next): (&String, &i64)| {
-        let key = PositionKey::parse(key)?;
-        (key.incarnation == incarnation && key.partition == partition).then_some(*next)
-    };
-    table.txns.iter().find_map(of).unwrap_or(0)
-}
-
 fn check_stream(
     stream: &Stream<'_>,
     files: Vec<(PathBuf, Header)>,
@@ -218,7 +213,7 @@ fn check_stream(
     Ok(reports)
 }
 
-/// Enters a ledger's lines, as far as bronze has come.
+/// Enters a ledger's lines, from where bronze begins as far as it has come.
 fn lines(
     stream: &Stream<'_>,
     path: PathBuf,
@@ -228,22 +223,28 @@ fn lines(
     known: &mut Buckets<Known>,
 ) -> Result<Ledger, Unable> {
     let incarnation = incarnation_key(&header.incarnation);
-    let mut next: BTreeMap<i32, i64> = BTreeMap::new();
+    let mut range: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
     let mut last: BTreeMap<i32, i64> = BTreeMap::new();
+    let mut before: BTreeMap<i32, u64> = BTreeMap::new();
     let mut lines = 0_u64;
     file::read(&path, &mut |line| {
         lines = lines.saturating_add(1);
         let largest = last.entry(line.partition).or_insert(line.offset);
         *largest = (*largest).max(line.offset);
-        let next = *next
-            .entry(line.partition)
-            .or_insert_with(|| next_offset(stream.bronze.0, &header.incarnation, line.partition));
-        if line.offset >= next || !request.scope.has_partition(line.partition) {
+        let (first, next) = *range.entry(line.partition).or_insert_with(|| {
+            let (bronze, incarnation) = (stream.bronze.0, &header.incarnation);
+            (first_offset(bronze, incarnation, line.partition), next_offset(bronze, incarnation, line.partition))
+        });
+        if line.offset < first {
+            let count = before.entry(line.partition).or_default();
+            *count = count.saturating_add(1);
+        }
+        if line.offset < first || line.offset >= next || !request.scope.has_partition(line.partition) {
             return Ok(());
         }
         known.push(Known::of(incarnation, (line.partition, line.offset), LINE, number, ledger_id(line.id)))
     })?;
-    Ok(Ledger { path, header, lines, last, ahead: BTreeMap::new() })
+    Ok(Ledger { path, header, lines, last, before, ahead: BTreeMap::new() })
 }
 
 /// Shows the batches of every live file of a table; gives the files that cannot be opened. That was told when the files

@@ -47,6 +47,7 @@ pub(super) fn report(ledger: &Ledger, above: &BTreeMap<i32, u64>, request: &Requ
         partition,
         to: ledger.last.get(&partition).map(|last| last.saturating_add(1)),
         above: of(above, partition),
+        before: of(&ledger.before, partition),
         ahead: of(&ledger.ahead, partition),
     };
     LedgerReport {

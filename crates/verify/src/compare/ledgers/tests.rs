@@ -37,6 +37,11 @@ impl LogView for Refuses {
 fn checked(ledgers: &[(i64, i64)], log: &dyn LogView) -> (Vec<Vec<LedgerRange>>, Kept) {
     let mut bronze = LittleTable::bronze();
     bronze.append(&rows(0, 0..10));
+    held(&bronze, ledgers, log)
+}
+
+/// Holds ledgers against this bronze.
+fn held(bronze: &LittleTable, ledgers: &[(i64, i64)], log: &dyn LogView) -> (Vec<Vec<LedgerRange>>, Kept) {
     let of = |schema: &str, name: &str| LittleTable::new(schema, name, bronze_columns(), "_event_date");
     let (silver, letters) = (of("silver", "orders"), of("bronze", "orders_dlq"));
     let folder = tempfile::tempdir().expect("a folder");
@@ -49,7 +54,7 @@ fn checked(ledgers: &[(i64, i64)], log: &dyn LogView) -> (Vec<Vec<LedgerRange>>,
         paths.push(path);
     }
     let findings = Findings::default();
-    let facts = [&bronze, &silver, &letters].map(|table| table.facts(&findings));
+    let facts = [bronze, &silver, &letters].map(|table| table.facts(&findings));
     let [of_bronze, of_silver, of_letters] = &facts;
     let tables = ((&bronze.table, of_bronze), (&silver.table, of_silver), (&letters.table, of_letters));
     let stream = Stream::new("orders", tables.0, tables.1, tables.2);
@@ -59,7 +64,7 @@ fn checked(ledgers: &[(i64, i64)], log: &dyn LogView) -> (Vec<Vec<LedgerRange>>,
 }
 
 fn range(to: Option<i64>, above: u64, ahead: u64) -> LedgerRange {
-    LedgerRange { partition: 0, to, above, ahead }
+    LedgerRange { partition: 0, to, above, before: 0, ahead }
 }
 
 /// Code, offsets and event of each finding.
@@ -110,4 +115,17 @@ fn a_ledger_speaks_up_to_its_last_line_and_what_bronze_has_above_that_is_counted
     let (speaks, kept) = checked(&[(0, 7), (7, 10)], &NoLog);
     assert_eq!(speaks, [[range(Some(7), 0, 0)], [range(Some(10), 0, 0)]]);
     assert_eq!(told(&kept), []);
+}
+
+#[test]
+fn what_lies_below_where_bronze_begins_was_not_asked_for() {
+    let mut bronze = LittleTable::bronze();
+    bronze.begin(&[(0, 500)]);
+    bronze.append(&rows(0, 500..505));
+    let (speaks, kept) = held(&bronze, &[(490, 505)], &NoLog);
+    assert_eq!((told(&kept), kept.unable.len()), (vec![], 0));
+    assert_eq!(speaks, [[LedgerRange { before: 10, ..range(Some(505), 0, 0) }]]);
+    bronze.append(&rows(0, 507..509));
+    let (_, kept) = held(&bronze, &[(490, 509)], &NoLog);
+    assert_eq!(told(&kept), [(Code::LedgerMissing, Some((505, 507)), Some("id-505"))]);
 }

@@ -57,7 +57,10 @@ impl Report {
 
     fn head(&self, page: &mut String) {
         let (class, verdict) = match self.verdict {
-            Verdict::Balanced => ("good", format!("Balanced: {}", escaped(&self.balanced()))),
+            Verdict::Balanced => {
+                let class = if self.declared_lost() > 0 { "doubt" } else { "good" };
+                (class, escaped(&self.balanced()).replacen('b', "B", 1))
+            }
             Verdict::Findings => ("bad", "Findings".to_owned()),
             Verdict::Unable => ("doubt", "Not able to check everything; no fault was seen".to_owned()),
         };

@@ -1,8 +1,8 @@
 //! What a report looks like as text and as HTML.
 
 use super::super::text::WIDTH;
-use super::super::{Report, Verdict};
-use super::{HOSTILE, finding, full, judged};
+use super::super::{Balance, Report, Verdict};
+use super::{HOSTILE, balance, finding, full, judged};
 use crate::finding::{Code, Place};
 use std::collections::BTreeMap;
 
@@ -182,4 +182,19 @@ fn a_balanced_part_is_not_called_more_than_that() {
         assert!(html.contains(said) && html.contains("Looked at only: "), "{html}");
         assert!(!text.contains("nothing is lost") && !html.contains("nothing is lost"), "{text}");
     }
+}
+
+#[test]
+fn offsets_that_are_declared_lost_stand_beside_balanced_in_every_form() {
+    let mut report = judged(&[], 0);
+    report.streams = vec![Balance { lost: 7, ..balance() }];
+    let text = report.to_text(false);
+    let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("; 7 offsets declared lost"), "{text}");
+    assert!(
+        said.ends_with("balanced, with 7 offsets declared lost; nothing else is lost, doubled or altered"),
+        "{text}"
+    );
+    assert!(report.to_html().contains("Balanced, with 7 offsets declared lost; nothing else is"));
+    assert_eq!(report.exit_code(), 0, "a note, no fault");
 }

@@ -77,7 +77,7 @@ pub(super) fn full() -> Report {
             file: "led1.jsonl".to_owned(),
             topic: "ticks".to_owned(),
             incarnation: "0ef349a5".to_owned(),
-            partitions: vec![LedgerRange { partition: 2, to: Some(97), above: 3, ahead: 1 }],
+            partitions: vec![LedgerRange { partition: 2, to: Some(97), above: 3, before: 2, ahead: 1 }],
         }],
         streams: vec![balance()],
         tables: vec![TableReport {

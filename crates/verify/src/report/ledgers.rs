@@ -38,7 +38,7 @@ impl LedgerReport {
     /// In a sentence or two.
     pub(super) fn in_words(&self) -> String {
         let one = |range: &LedgerRange| match range.to {
-            Some(to) => format!("below offset {} of partition {}", words::grouped(to.unsigned_abs()), range.partition),
+            Some(to) => format!("partition {} below offset {}", range.partition, words::grouped(to.unsigned_abs())),
             None => format!("nothing of partition {}", range.partition),
         };
         let mut named: Vec<String> = self.partitions.iter().take(NAMED_MAX).map(one).collect();
@@ -81,7 +81,7 @@ mod tests {
             ..LedgerReport::default()
         };
         let words = ledger(vec![range(0, Some(4_970)), range(2, None)]).in_words();
-        assert_eq!(words, "ledger a\\u{1b}.ledger speaks of below offset 4,970 of partition 0, nothing of partition 2");
+        assert_eq!(words, "ledger a\\u{1b}.ledger speaks of partition 0 below offset 4,970, nothing of partition 2");
         let two =
             vec![LedgerRange { above: 2, ..range(0, Some(5)) }, LedgerRange { above: 1, ahead: 1, ..range(1, None) }];
         let words = ledger(two).in_words();
@@ -89,7 +89,7 @@ mod tests {
             words.contains("; bronze has 3 records above that and in no ledger: ") && words.contains("; 1 id of it")
         );
         let words = ledger((0..11).map(|partition| range(partition, Some(1))).collect()).in_words();
-        assert!(words.ends_with("below offset 1 of partition 7, 3 more partitions"), "{words}");
+        assert!(words.ends_with("partition 7 below offset 1, 3 more partitions"), "{words}");
         assert!(ledger(Vec::new()).in_words().ends_with("speaks of nothing"));
     }
 }

@@ -33,7 +33,7 @@ fn a_finding_is_shown_with_code_place_meaning_advice_and_runbook() {
     let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for part in [
         "looked at only: bronze.ticks, partition 2, since version 1, until version 9",
-        "ledger led1.jsonl speaks of below offset 97 of partition 2; bronze has 3 records above that and in no ledger",
+        "ledger led1.jsonl speaks of partition 2 below offset 97; bronze has 3 records above that and in no ledger",
     ] {
         assert!(said.contains(part), "'{part}' is not in\n{text}");
     }

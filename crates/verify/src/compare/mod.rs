@@ -26,7 +26,7 @@ use crate::request::{LogView, Progress, Request};
 use crate::rows::TableFacts;
 use crate::rows::facts;
 use observe::Absent;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use stream::Stream;
 
 /// A table as it was observed; facts only where its rows were read.

@@ -7,7 +7,7 @@ mod stream;
 
 pub use log::parse_brokers;
 
-use crate::config::{CommitConfig, Definitions, LogConfig, PipelineConfig, Secret, Source};
+use crate::config::{CommitConfig, Definitions, LogConfig, PipelineConfig, Source};
 use crate::problem::Report;
 use crate::raw::{RawCommit, RawLog, RawPipeline, Spanned};
 use crate::{Env, Reader, yaml};
@@ -34,7 +34,6 @@ struct Parts {
     log: Option<LogConfig>,
     lake: Option<PathBuf>,
     state: Option<PathBuf>,
-    signing_key: Option<Secret>,
 }
 
 /// Builds the pipeline; what is wrong is reported.
@@ -57,9 +56,9 @@ pub(crate) fn pipeline(raw: &RawPipeline, outside: Outside<'_>, report: &mut Rep
         models.into_iter().flatten().map(|(model, origin)| (model.clone(), (model.name, origin))).unzip();
     let source =
         Source { file: report.file().to_owned(), places: raw.places.clone(), sql: origins.into_iter().collect() };
-    let definitions = Definitions { streams: streams.into_iter().flatten().collect(), models, source };
     let signing_key = raw.signing_key.as_ref().and_then(|raw| secret::secret(raw, outside, report));
-    let parts = Parts { log, lake, state, signing_key };
+    let definitions = Definitions { streams: streams.into_iter().flatten().collect(), models, signing_key, source };
+    let parts = Parts { log, lake, state };
     let config = if complete { whole(raw, parts, &definitions) } else { None };
     Built { definitions, config }
 }
@@ -73,7 +72,7 @@ fn whole(raw: &RawPipeline, parts: Parts, definitions: &Definitions) -> Option<P
         streams: definitions.streams.clone(),
         models: definitions.models.clone(),
         commit: commit(raw.commit.as_ref()?)?,
-        signing_key: parts.signing_key,
+        signing_key: definitions.signing_key.clone(),
         source: definitions.source.clone(),
     })
 }

@@ -8,8 +8,8 @@ mod tables;
 
 pub use name::{NameError, check_name};
 pub use tables::{
-    BRONZE_PARTITION, DLQ_PARTITION, GOLD_PARTITION, bronze_schema, dlq_schema, gold_extra_fields, silver_extra_fields,
-    silver_schema, utc_timestamp,
+    BRONZE_PARTITION, DLQ_PARTITION, GAPS_PARTITION, GOLD_PARTITION, bronze_schema, dlq_schema, gaps_schema,
+    gold_extra_fields, silver_extra_fields, silver_schema, utc_timestamp,
 };
 
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};

@@ -171,7 +171,7 @@ fn what_a_row_gives_does_not_depend_on_its_batch() {
 fn unusable_checks_are_refused_all_at_once_with_their_names() {
     for (sql, expected) in [
         ("pric > 0", "Did you mean 'price'"),
-        ("price", "it is Decimal128(18, 4), not true or false"),
+        ("price", "it is decimal(18, 4), not true or false"),
         ("NULL", "not true or false"),
         ("price > 'abc'", "a constant in it cannot be used"),
         ("qty > 1 / 0", "a constant in it cannot be used"),

@@ -2,6 +2,7 @@
 
 mod asked;
 mod gather;
+mod headroom;
 mod health_file;
 mod progress_line;
 mod render;
@@ -9,6 +10,7 @@ mod telemetry;
 mod verified;
 
 pub(crate) use gather::{Status, gather};
+pub(crate) use headroom::{Ages, RetentionWatch};
 pub(crate) use health_file::HealthWriter;
 pub(crate) use progress_line::ProgressLine;
 pub(crate) use render::render;

@@ -6,6 +6,7 @@ mod demo;
 mod init;
 mod kafka;
 mod kills;
+mod not_balanced;
 mod producing;
 mod runbook_sql;
 mod schema;
@@ -13,6 +14,7 @@ mod status;
 mod topics;
 mod validate;
 mod verify;
+mod verify_beside;
 mod whole_path;
 
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! What goes on beside the pipeline: the retention of the built-in log, readings for `status`, and a line on the terminal
 //! while state is rebuilt.
 
-use crate::status::{HealthWriter, ProgressLine};
+use crate::status::{HealthWriter, ProgressLine, RetentionWatch};
 use crate::wiring::Log;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -25,8 +25,10 @@ pub(super) fn keep(
     ended: &Stop,
 ) {
     let mut next_retention = Instant::now();
-    let mut line = ProgressLine::on_stderr();
+    let (mut line, mut watch) = (ProgressLine::on_stderr(), RetentionWatch::default());
+    let port = log.port();
     while !ended.wait(HEALTH_EVERY) {
+        watch.look(config, &port, lake);
         let rebuilding = health.rebuilding();
         writer.write(&health.all(), &health.commit_times(), &rebuilding);
         match rebuilding_line(&rebuilding) {

@@ -220,6 +220,9 @@ mod tests {
         }
         let unable = view.stretches("t", &life, 0, 1, 9).expect_err("not read");
         assert!(unable.why.starts_with("the log of topic t cannot be read: "), "{}", unable.why);
+    }
+
+    #[test]
     fn a_log_that_is_gone_or_lost_a_partition_is_silent_about_the_tables_of_its_topic_only() {
         let scratch = tempfile::tempdir().expect("scratch");
         let root = scratch.path().join("log");

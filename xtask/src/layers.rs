@@ -25,15 +25,18 @@ struct Layer {
 
 const CORE: &str = "watertight-core";
 const ADAPTERS: &str = "watertight-adapters";
+const LAB: &str = "watertight-lab";
 const VERIFY: &str = "watertight-verify";
 
 /// Every crate of the workspace, lowest first.
 const LAYERS: &[Layer] = &[
     Layer { package: CORE, may_use: &[], tests_may_use: &[] },
+    // Real servers for tests and examples: what tests stand on must not stand on what they test.
+    Layer { package: LAB, may_use: &[], tests_may_use: &[] },
     Layer { package: "watertight-config", may_use: &[CORE], tests_may_use: &[] },
     Layer { package: "watertight-decode", may_use: &[CORE], tests_may_use: &[] },
     Layer { package: "watertight-state", may_use: &[CORE], tests_may_use: &[] },
-    Layer { package: ADAPTERS, may_use: &[CORE], tests_may_use: &[] },
+    Layer { package: ADAPTERS, may_use: &[CORE], tests_may_use: &[LAB] },
     // The stages are tested on the memory adapters; the running stages see ports only.
     Layer {
         package: "watertight-pipeline",
@@ -58,15 +61,28 @@ const LAYERS: &[Layer] = &[
             "watertight-produce",
             VERIFY,
         ],
-        tests_may_use: &[],
+        tests_may_use: &[LAB],
     },
     // Plants faults for `verify` to find: it must share nothing with it, nor with the pipeline.
     Layer { package: "watertight-mutants", may_use: &[], tests_may_use: &[] },
     // The crash tests run the whole program with faults planted at its durable steps.
     Layer { package: "watertight-chaos", may_use: &[CORE, "watertight"], tests_may_use: &["watertight-mutants"] },
-    // The benchmark measures the built program from outside; for its lower bound it reads the log itself.
-    Layer { package: "watertight-bench", may_use: &[CORE, ADAPTERS], tests_may_use: &[] },
-    Layer { package: "xtask", may_use: &[], tests_may_use: &[] },
+    // The benchmark measures the built program from outside. For its lower bound it reads the log itself; live events are
+    // the generator's; and the kernels whose instructions are counted are called one by one. Never the stages.
+    Layer {
+        package: "watertight-bench",
+        may_use: &[
+            CORE,
+            "watertight-config",
+            "watertight-decode",
+            "watertight-state",
+            ADAPTERS,
+            "watertight-produce",
+            LAB,
+        ],
+        tests_may_use: &[],
+    },
+    Layer { package: "xtask", may_use: &[LAB], tests_may_use: &[] },
 ];
 
 /// How far a prohibition reaches.

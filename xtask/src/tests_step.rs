@@ -1,9 +1,11 @@
 //! The step `tests`: every Rust test of the workspace, unit, contract, integration and documentation.
 //!
 //! Purpose: one `cargo test --workspace`, its results added up from its output. A test that is ignored is a failure:
-//! it cannot fail, so it proves nothing.
+//! it cannot fail, so it proves nothing. Some tests run against real Kafka: where it is not installed, none is run, and
+//! the step says what to do.
 
 use anyhow::Result;
+use watertight_lab::kafka::Distribution;
 
 use crate::verify::Tally;
 use crate::workspace::{Workspace, teed};
@@ -73,6 +75,8 @@ fn count_before(text: &str, word: &str) -> u64 {
 }
 
 pub(crate) fn run(workspace: &Workspace) -> Result<Tally> {
+    // Said at once, and once: otherwise each test that needs it would say so at the end of many minutes.
+    Distribution::in_cache()?.check()?;
     let mut command = workspace.cargo();
     let (output, succeeded) = teed(command.args(["test", "--locked", "--workspace", "--no-fail-fast"]))?;
     Ok(Totals::of_cargo(&output).into_tally("the Rust tests", succeeded))

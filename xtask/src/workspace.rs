@@ -7,7 +7,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -25,9 +25,14 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// Finds the workspace this xtask was built from, the cache, and the target directory, from the environment.
+    /// Finds the workspace, the cache, and the target directory, from the environment.
+    ///
+    /// The workspace is the one that Cargo runs this in; started without Cargo, the one it was built from. They differ
+    /// where clones share a target directory: Cargo takes one's xtask for the other's where the sources are the same.
     pub(crate) fn locate() -> Result<Self> {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let running = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let running = running.filter(|folder| folder.join("src/workspace.rs").exists());
+        let manifest = running.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
         let root = manifest.parent().context("xtask's own folder has no parent")?.to_path_buf();
         let cache = match std::env::var_os("WATERTIGHT_CACHE") {
             Some(path) => PathBuf::from(path),

@@ -66,7 +66,12 @@ impl DurableDirs {
                 self.ensure(parent)?;
             }
             match self.steps.take(FOLDER_MAKE, || fs::create_dir(dir)) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => made = false,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    if !dir.is_dir() {
+                        return Err(no_folder(dir));
+                    }
+                    made = false;
+                }
                 other => other?,
             }
         }
@@ -98,11 +103,30 @@ impl DurableDirs {
     }
 }
 
+/// "File exists" is all that the system says of a folder's path that leads through a file.
+fn no_folder(dir: &Path) -> io::Error {
+    let what = format!("{} is there and is not a folder: move it away, or name another folder", dir.display());
+    io::Error::new(io::ErrorKind::NotADirectory, what)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
     use watertight_core::steps::{Course, Moment};
+
+    #[test]
+    fn a_path_through_a_file_names_the_file() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("data");
+        fs::write(&file, "").unwrap();
+        for folder in [file.clone(), file.join("lake/_watertight")] {
+            let refused = make(&folder, &Steps::default()).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::NotADirectory);
+            let wanted = format!("{} is there and is not a folder", file.display());
+            assert!(refused.to_string().starts_with(&wanted), "{refused}");
+        }
+    }
 
     #[test]
     fn a_chain_of_directories_is_made_once_and_again_after_it_was_removed() {

@@ -91,6 +91,8 @@ pub struct Definitions {
     pub streams: Vec<StreamDef>,
     /// Models, in the order of the file; the stream that one reads may be missing.
     pub models: Vec<ModelDef>,
+    /// The private key with which `verify` signs certificates, where there is one.
+    pub signing_key: Option<Secret>,
     /// Where each key stands in the file.
     pub source: Source,
 }
@@ -117,6 +119,12 @@ pub(crate) struct SqlOrigin {
 }
 
 impl Source {
+    /// Whether a key stands in the file.
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        self.places.contains_key(path)
+    }
+
     /// A problem at the value of the key at `path` (such as `models.candles_1m.sql`), or at the nearest key above
     /// it that stands in the file.
     #[must_use]

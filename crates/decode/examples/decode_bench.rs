@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 use watertight_core::record::Records;
 use watertight_core::schema::{
-    Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, PayloadLimits, StreamDef, TimestampForm,
+    Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, PayloadLimits, StartAt, StreamDef, TimestampForm,
 };
 use watertight_decode::Decoder;
 
@@ -109,6 +109,8 @@ fn definition(props: Column) -> StreamDef {
         columns,
         checks: Vec::new(),
         payload: PayloadLimits { bytes_max: 1 << 20, depth_max: 64, duplicate_keys: DuplicateKeys::Reject },
+        start: StartAt::Earliest,
+        fail_on_data_loss: true,
     }
 }
 

@@ -9,7 +9,7 @@ use watertight_core::port::{
 };
 use watertight_core::record::NewRecord;
 use watertight_core::schema::{
-    Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, PayloadLimits, StreamDef, TimestampForm,
+    Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, PayloadLimits, StartAt, StreamDef, TimestampForm,
 };
 use watertight_produce::{Batching, GenerateOptions, GeneratorKind, ProduceRequest, Source, run};
 
@@ -77,6 +77,8 @@ fn main() {
         ],
         checks: Vec::new(),
         payload: PayloadLimits { bytes_max: 1 << 20, depth_max: 64, duplicate_keys: DuplicateKeys::Reject },
+        start: StartAt::Earliest,
+        fail_on_data_loss: true,
     };
     let request = ProduceRequest {
         stream,

@@ -15,7 +15,7 @@ use watertight_core::port::{
 };
 use watertight_core::record::{NewRecord, Records, encode_headers};
 use watertight_core::schema::{
-    Check, Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, ModelDef, PayloadLimits, StreamDef,
+    Check, Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, ModelDef, PayloadLimits, StartAt, StreamDef,
     TimestampForm,
 };
 
@@ -275,6 +275,8 @@ pub(crate) fn stream(name: &str, columns: Vec<Column>, checks: &[(&str, &str)], 
         columns: all,
         checks: checks.collect(),
         payload: PayloadLimits { bytes_max: 1 << 20, depth_max: 64, duplicate_keys: DuplicateKeys::Reject },
+        start: StartAt::Earliest,
+        fail_on_data_loss: true,
     }
 }
 

@@ -3,6 +3,9 @@
 //! Tables are found by listing the lake's folders (`<schema>/<table>/_delta_log`) and opened through the port when a
 //! statement names them, once: that is the statement's snapshot. Opening runs on a blocking thread, because adapters
 //! block and may bring a runtime of their own.
+//!
+//! Contract: a table that is there and cannot be had is an error of its own. "There is no such table" is said only where
+//! every folder on the way to it could be looked into.
 
 use crate::error::TableUnreadable;
 use crate::table::LakeTableProvider;
@@ -12,6 +15,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::TableType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use watertight_core::port::{ErrorKind, Lake, PortError};
@@ -36,6 +40,35 @@ fn folders(of: &Path) -> Vec<(String, PathBuf)> {
     let Ok(entries) = std::fs::read_dir(of) else { return Vec::new() };
     let named = |entry: std::fs::DirEntry| Some((entry.file_name().into_string().ok()?, entry.path()));
     entries.flatten().filter_map(named).filter(|(_, path)| path.is_dir()).collect()
+}
+
+/// Why a table that is not listed may be there all the same: a folder on the way to its log that cannot be looked into,
+/// or a folder of its own without a log.
+fn hidden(root: &Path, schema: &str, table: &str) -> Option<PortError> {
+    // A quoted name may be anything, and must not lead elsewhere.
+    let is_name = |name: &str| !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0']);
+    if !is_name(schema) || !is_name(table) {
+        return None;
+    }
+    let refused = |at: &Path, error: io::Error| PortError::io(format!("looking into {}", at.display()), error);
+    let folder = root.join(schema).join(table);
+    for at in [root, &root.join(schema), &folder] {
+        match std::fs::read_dir(at) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => return Some(refused(at, error)),
+        }
+    }
+    let log = folder.join("_delta_log");
+    match std::fs::metadata(&log) {
+        // Made since the lake was listed.
+        Ok(about) if about.is_dir() => None,
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Some(refused(&log, error)),
+        Ok(_) | Err(_) => {
+            let what = format!("there is no folder {}: restore it from a backup", log.display());
+            Some(PortError::new(ErrorKind::Corrupt, what))
+        }
+    }
 }
 
 /// What one statement sees of the lake.
@@ -99,7 +132,11 @@ impl Snapshot {
         table: &str,
     ) -> Result<Option<Arc<LakeTableProvider>>, TableUnreadable> {
         let Some(key) = self.resolve(schema, table) else {
-            self.note_missing(format!("{schema}.{table}"));
+            let name = format!("{schema}.{table}");
+            if let Some(source) = hidden(&self.root, schema, table) {
+                return Err(TableUnreadable { name, source });
+            }
+            self.note_missing(name);
             return Ok(None);
         };
         if let Some(opened) = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
@@ -111,8 +148,9 @@ impl Snapshot {
         let opened = match opening {
             Ok(Ok(Some(opened))) => opened,
             Ok(Ok(None)) => {
-                self.note_missing(name);
-                return Ok(None);
+                let what = "its Delta log holds no version: run the pipeline, which makes the table, or restore the \
+                            log's entries from a backup if they were there";
+                return Err(TableUnreadable { name, source: PortError::new(ErrorKind::Corrupt, what) });
             }
             Ok(Err(source)) => return Err(TableUnreadable { name, source }),
             Err(_) => {

@@ -221,6 +221,37 @@ fn errors_name_what_is_wrong_and_what_there_is() {
 }
 
 #[test]
+fn a_table_that_is_there_and_cannot_be_had_is_not_said_to_be_missing() {
+    let lake = ticks();
+    let silver = lake.root().join("silver");
+    for folder in ["emptied/_delta_log", "no_log/day=2025-11-21", "no_folder"] {
+        std::fs::create_dir_all(silver.join(folder)).unwrap();
+    }
+    std::fs::write(silver.join("no_folder/_delta_log"), "").unwrap();
+    // A link to itself can be looked into by nobody, the system's owner included.
+    std::os::unix::fs::symlink("circle", silver.join("circle")).unwrap();
+    std::os::unix::fs::symlink("gold", lake.root().join("gold")).unwrap();
+    let session = lake.session();
+    for (table, why) in [
+        ("silver.emptied", "its Delta log holds no version"),
+        ("silver.no_log", "there is no folder "),
+        ("silver.no_folder", "there is no folder "),
+        ("silver.circle", "silver/circle: "),
+        ("gold.candles", "gold: "),
+    ] {
+        let error = session.run(&format!("select * from {table}")).unwrap_err();
+        assert!(matches!(error, QueryError::Table { .. }), "{table}: {error}");
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("table {table} cannot be read: ")) && text.contains(why), "{text}");
+        assert!(matches!(session.columns(table), Err(QueryError::Table { .. })), "{table}");
+    }
+    for missing in ["silver.nope", "silvr.ticks", "\"..\".\"silver\"", "\"../silver\".no_log"] {
+        let error = session.run(&format!("select * from {missing}")).unwrap_err();
+        assert!(matches!(error, QueryError::NoSuchTable { .. }), "{missing}: {error}");
+    }
+}
+
+#[test]
 fn a_damaged_file_and_a_file_outside_the_table_are_errors() {
     let lake = ticks();
     std::fs::write(lake.root().join("silver/ticks/bad.parquet"), [0; 1000]).unwrap();

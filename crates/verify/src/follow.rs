@@ -7,7 +7,8 @@
 //! table: by then it is told which records without a row are lost, and which ids stand in older rows too.
 //!
 //! A fault, once found, stays. What could not be checked stays as well where the rounds pass it over; of a table that could
-//! not be read at all nothing is passed over, and the next round tries again.
+//! not be read at all nothing is passed over, and the next round tries again. Why the lake cannot be looked at is told once,
+//! until something else is the matter.
 
 use crate::finding::{Code, Finding, Place, Severity, Unable};
 use crate::report::{Report, Reported, Verdict, words};
@@ -28,6 +29,8 @@ pub struct Follow {
     /// By table of silver: the newest version whose ids were held against the whole table.
     ids: BTreeMap<String, u64>,
     told: BTreeSet<(Code, String)>,
+    /// What notes said of tables that were made anew.
+    anew: BTreeSet<String>,
     /// Faults that were counted and not listed, by code: the most of a round.
     unlisted: BTreeMap<Code, u64>,
     not_checked: BTreeSet<String>,
@@ -35,8 +38,10 @@ pub struct Follow {
     passed_over: bool,
     /// Whether the last round that looked at the lake could not check something.
     unable: bool,
-    /// Whether the last round could not look at it at all.
-    failed: bool,
+    /// Why the last round could not look at it at all.
+    failure: Option<Unable>,
+    /// What the last round that looked at the lake could not ask the log.
+    silent: Vec<Unable>,
 }
 
 /// A round, and what came of all so far.
@@ -68,6 +73,9 @@ pub struct Round {
     pub unable: Vec<Unable>,
     /// By table: the newest version that was verified.
     pub tables: BTreeMap<String, u64>,
+    /// Whether it could not look at the lake at all.
+    #[serde(skip)]
+    pub failed: bool,
 }
 
 impl Follow {
@@ -102,7 +110,8 @@ impl Follow {
     /// The answer of all rounds so far.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        match (self.faults(), self.passed_over || self.unable || self.failed) {
+        let doubt = self.passed_over || self.unable || self.failure.is_some() || !self.silent.is_empty();
+        match (self.faults(), doubt) {
             (1.., _) => Verdict::Findings,
             (0, true) => Verdict::Unable,
             (0, false) => Verdict::Balanced,
@@ -118,7 +127,7 @@ impl Follow {
     /// Things that could not be checked so far, each once.
     #[must_use]
     pub fn not_checked(&self) -> u64 {
-        self.not_checked.len() as u64
+        (self.not_checked.len() as u64).saturating_add(self.silent.len() as u64)
     }
 
     /// Takes the report of a round that was made with [`Follow::scope`].
@@ -153,16 +162,27 @@ impl Follow {
         Round { new_versions, records, windows, ids: held, findings, unable, ..round }
     }
 
+    /// Adds to a round what the log could not be asked in it. That passes over nothing: the next round asks again.
+    #[must_use]
+    pub fn with_log(&mut self, round: Round, silent: Vec<Unable>) -> Round {
+        let mut unable = round.unable;
+        unable.extend(silent.iter().filter(|unable| !self.silent.contains(unable)).cloned());
+        self.silent = silent;
+        Round { unable, verdict: self.verdict(), ..round }
+    }
+
     /// A round in which nothing was new, and nothing was looked at.
     pub fn nothing_new(&mut self, at_us: i64) -> Round {
-        self.failed = false;
+        self.failure = None;
         self.round(at_us, 0.0)
     }
 
-    /// A round that could not look at the lake at all. The next one tries again.
+    /// A round that could not look at the lake at all. The next one tries again; the same reason is not told again.
     pub fn failed(&mut self, at_us: i64, unable: Unable) -> Round {
-        self.failed = true;
-        Round { unable: vec![unable], ..self.round(at_us, 0.0) }
+        let told = self.failure.as_ref() == Some(&unable);
+        self.failure = Some(unable.clone());
+        let unable = if told { Vec::new() } else { vec![unable] };
+        Round { unable, failed: true, ..self.round(at_us, 0.0) }
     }
 
     fn round(&mut self, at_us: i64, seconds: f64) -> Round {
@@ -181,6 +201,7 @@ impl Follow {
             findings: Vec::new(),
             unable: Vec::new(),
             tables: self.verified.clone(),
+            failed: false,
         }
     }
 
@@ -203,7 +224,7 @@ impl Follow {
 
     /// What could not be checked and is new; remembers whether it is passed over.
     fn take_unable(&mut self, report: &Report) -> Vec<Unable> {
-        (self.unable, self.failed) = (!report.unable.is_empty(), false);
+        (self.unable, self.failure) = (!report.unable.is_empty(), None);
         let read = |table: &str| report.tables.iter().any(|told| told.table == table);
         let mut new = Vec::new();
         for unable in &report.unable {
@@ -220,18 +241,29 @@ impl Follow {
     /// there, or comes there, is looked at from its beginning.
     fn gone(&mut self, report: &Report) -> BTreeMap<String, Reported> {
         let mut gone = BTreeMap::new();
+        let notes = report.findings.iter().filter(|finding| finding.code == Code::TableAnew);
+        let anew: BTreeSet<String> =
+            notes.filter(|note| self.anew.insert(note.line())).filter_map(|note| note.place.table.clone()).collect();
         for (table, verified) in &self.verified {
             let unread = report.unable.iter().any(|unable| unable.place.table.as_ref() == Some(table));
             let now = report.tables.iter().find(|told| told.table == *table).map(|told| told.last_version);
-            let what = match now {
-                Some(now) if now < *verified => {
-                    format!("a round before verified version {verified}, the log ends with version {now}")
+            let place = Place::table(table);
+            let (code, place, what) = match now {
+                Some(_) if anew.contains(table) => {
+                    let what = format!("a round before verified version {verified} of another table of this name");
+                    (Code::TableMissing, place, what)
                 }
-                None if !unread => format!("a round before verified version {verified}, the table is gone"),
+                Some(now) if now < *verified => {
+                    let what = format!("a round before verified version {verified}, the log ends with version {now}");
+                    (Code::VersionMissing, place.at_version(now.saturating_add(1)), what)
+                }
+                None if !unread => {
+                    let what = format!("a round before verified version {verified}, the table is gone");
+                    (Code::TableMissing, place, what)
+                }
                 Some(_) | None => continue,
             };
-            let place = Place::table(table).at_version(now.map_or(0, |now| now.saturating_add(1)));
-            gone.insert(table.clone(), Reported::from(Finding { code: Code::VersionMissing, place, what }));
+            gone.insert(table.clone(), Reported::from(Finding { code, place, what }));
         }
         for table in gone.keys() {
             self.verified.remove(table);
@@ -247,6 +279,7 @@ impl Round {
     pub fn to_text(&self) -> String {
         let counted = words::counted;
         let looked_at = match (self.new_versions, self.records, self.windows) {
+            _ if self.failed => "the lake could not be looked at".to_owned(),
             (0, 0, 0) => "nothing new".to_owned(),
             (versions, records, windows) => {
                 let ids = match self.ids {

@@ -203,6 +203,22 @@ impl MemoryLog {
         Ok(())
     }
 
+    /// Cuts the end off, as the election of a leader that lacks it does: offsets from `next` on are given again.
+    ///
+    /// # Errors
+    /// `Stop` where the topic or partition does not exist.
+    pub fn truncate(&self, topic: &str, partition: i32, next: i64) -> Result<(), PortError> {
+        let mut state = self.shared.lock();
+        let found = state.partition(topic, partition)?;
+        let next = next.clamp(found.earliest, found.next);
+        found.next = next;
+        found.entries.retain(|offset, _| *offset < next);
+        if let Some((_, Entry::Gap { to, .. })) = found.entries.range_mut(..next).next_back() {
+            *to = next.min(*to);
+        }
+        Ok(())
+    }
+
     /// Moves the earliest offset forward, as retention does.
     ///
     /// # Errors

@@ -54,7 +54,7 @@ impl Partition {
     pub(super) fn write_group(&self, blocks: &mut [Block]) -> Vec<Answer> {
         let written = self.try_write_group(blocks);
         for block in blocks.iter_mut() {
-            self.inner.buffers.give(std::mem::take(&mut block.bytes));
+            self.inner.buffers.give(block.take_buffer());
         }
         match written {
             Ok(Some(first)) => {
@@ -84,7 +84,7 @@ impl Partition {
         let mut next = target.first;
         for block in blocks.iter_mut() {
             block.place(self.tag, next, at);
-            at += block.bytes.len() as u64;
+            at += block.bytes().len() as u64;
             next += i64::from(block.count());
         }
         let mark = Mark { base: target.base, len: at, next, earliest: before.earliest, poisoned: None };
@@ -208,7 +208,7 @@ impl Partition {
     fn write(&self, target: &Target, blocks: &[Block]) -> Result<(), Broken> {
         let (disk, steps) = (&self.inner.disk, &self.inner.steps);
         let opening = target.opening.iter().map(Vec::as_slice);
-        let slices: Vec<&[u8]> = opening.chain(blocks.iter().map(|b| &b.bytes[..])).collect();
+        let slices: Vec<&[u8]> = opening.chain(blocks.iter().map(Block::bytes)).collect();
         let nothing = |error| Broken::Write(0, error);
         if steps.before(LOG_APPEND_WRITE).map_err(nothing)? == Course::Take {
             let write = disk.write(&target.file, &slices, target.start);

@@ -198,52 +198,65 @@ pub(super) const OPENING_LEN: u64 = HEADER_LEN as u64 + 24;
 /// A packed append: everything but its place, which is known only when it is written.
 #[derive(Debug)]
 pub(super) struct Block {
-    /// Room for the header, the stored records, padding.
-    pub(super) bytes: Vec<u8>,
+    /// The block, and behind it whatever an earlier one left.
+    buffer: Vec<u8>,
+    len: usize,
     header: Header,
 }
 
 impl Block {
-    /// Packs records into `bytes` (cleared first); `raw` is scratch space.
+    /// Packs records into `buffer`; `raw` is scratch space. What the two hold is overwritten as far as it is needed, and not
+    /// zeroed first: a caller waits for each pass over its batch. They may come back swapped.
     pub(super) fn pack(
         records: &[NewRecord<'_>],
         codec: Codec,
         raw: &mut Vec<u8>,
-        mut bytes: Vec<u8>,
+        mut buffer: Vec<u8>,
     ) -> Result<Self, PortError> {
         let base_time_ms = records.first().map_or(0, |r| r.timestamp_ms);
         let max_time_ms = records.iter().map(|r| r.timestamp_ms).max().unwrap_or(0);
+        // Room for the header, so that what does not shrink is stored where it is.
         raw.clear();
+        raw.resize(HEADER_LEN, 0);
         let mut headers = Vec::new();
         for record in records {
             encode_record(record, base_time_ms, &mut headers, raw);
-            if raw.len() > BLOCK_BYTES_MAX {
+            if raw.len() - HEADER_LEN > BLOCK_BYTES_MAX {
                 return Err(PortError::new(
                     ErrorKind::Stop,
                     format!("a batch of {} records is larger than 64 MiB; append it in parts", records.len()),
                 ));
             }
         }
-        bytes.clear();
-        bytes.resize(HEADER_LEN, 0);
-        let codec = pack_payload(raw, codec, &mut bytes)?;
-        let stored_len = bytes.len() - HEADER_LEN;
-        let payload_crc = crc32c::crc32c(&bytes[HEADER_LEN..]);
-        bytes.resize(bytes.len().next_multiple_of(ALIGN as usize), 0);
+        let raw_len = raw.len() - HEADER_LEN;
+        let packed = compress(&raw[HEADER_LEN..], codec, &mut buffer)?;
+        let (codec, stored_len) = match packed.filter(|len| *len < raw_len) {
+            Some(len) => (codec, len),
+            None => {
+                std::mem::swap(raw, &mut buffer);
+                (Codec::None, raw_len)
+            }
+        };
+        let end = HEADER_LEN + stored_len;
+        let len = end.next_multiple_of(ALIGN as usize);
+        if buffer.len() < len {
+            buffer.resize(len, 0);
+        }
+        buffer[end..len].fill(0);
         let header = Header {
             codec,
             opening: false,
-            payload_crc,
+            payload_crc: crc32c::crc32c(&buffer[HEADER_LEN..end]),
             first_offset: 0,
             count: records.len() as u32,
             tag: 0,
             base_time_ms,
             max_time_ms,
             stored_len: stored_len as u32,
-            raw_len: raw.len() as u32,
+            raw_len: raw_len as u32,
             position: 0,
         };
-        Ok(Self { bytes, header })
+        Ok(Self { buffer, len, header })
     }
 
     /// Number of records.
@@ -251,39 +264,46 @@ impl Block {
         self.header.count
     }
 
+    /// The header, once it has its place, the stored records, padding.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
+
     /// Gives the block its place.
     pub(super) fn place(&mut self, tag: u32, first_offset: i64, position: u64) {
         self.header.tag = tag;
         self.header.first_offset = first_offset;
         self.header.position = position;
-        self.bytes[..HEADER_LEN].copy_from_slice(&self.header.encode());
+        self.buffer[..HEADER_LEN].copy_from_slice(&self.header.encode());
+    }
+
+    /// Takes the buffer, for another block; nothing is left of this one but its number of records.
+    pub(super) fn take_buffer(&mut self) -> Vec<u8> {
+        self.len = 0;
+        std::mem::take(&mut self.buffer)
     }
 }
 
-/// Appends the packed form of `raw` to `bytes`; what does not shrink is stored as it is.
-fn pack_payload(raw: &[u8], codec: Codec, bytes: &mut Vec<u8>) -> Result<Codec, PortError> {
-    let start = bytes.len();
-    let packed = match codec {
-        Codec::None => None,
-        Codec::Lz4 => {
-            bytes.resize(start + lz4_flex::block::get_maximum_output_size(raw.len()), 0);
-            lz4_flex::block::compress_into(raw, &mut bytes[start..]).ok()
-        }
-        Codec::Zstd => {
-            bytes.resize(start + zstd::zstd_safe::compress_bound(raw.len()), 0);
-            let packed = zstd::bulk::compress_to_buffer(raw, &mut bytes[start..], 1);
-            Some(packed.map_err(|e| PortError::caused(ErrorKind::Bug, "cannot pack a batch with zstd", e))?)
-        }
+/// Packs `raw` into `buffer`, behind room for a header; gives the packed length.
+fn compress(raw: &[u8], codec: Codec, buffer: &mut Vec<u8>) -> Result<Option<usize>, PortError> {
+    let needed = match codec {
+        Codec::None => return Ok(None),
+        Codec::Lz4 => HEADER_LEN + lz4_flex::block::get_maximum_output_size(raw.len()),
+        Codec::Zstd => HEADER_LEN + zstd::zstd_safe::compress_bound(raw.len()),
     };
-    match packed {
-        Some(len) if len < raw.len() => {
-            bytes.truncate(start + len);
-            Ok(codec)
-        }
-        _ => {
-            bytes.truncate(start);
-            bytes.extend_from_slice(raw);
-            Ok(Codec::None)
+    if buffer.capacity() < needed {
+        // Nothing in it is worth being copied, and the system gives new pages zeroed.
+        *buffer = vec![0; needed];
+    } else if buffer.len() < needed {
+        buffer.resize(needed, 0);
+    }
+    let packed = &mut buffer[HEADER_LEN..];
+    match codec {
+        Codec::None => Ok(None),
+        Codec::Lz4 => Ok(lz4_flex::block::compress_into(raw, packed).ok()),
+        Codec::Zstd => {
+            let len = zstd::bulk::compress_to_buffer(raw, packed, 1);
+            len.map(Some).map_err(|e| PortError::caused(ErrorKind::Bug, "cannot pack a batch with zstd", e))
         }
     }
 }

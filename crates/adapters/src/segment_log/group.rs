@@ -89,7 +89,7 @@ fn take_group(waiting: &mut VecDeque<(u64, Block)>) -> (Vec<u64>, Vec<Block>) {
     let mut tickets = Vec::new();
     let mut blocks = Vec::new();
     while let Some((_, block)) = waiting.front() {
-        bytes += block.bytes.len();
+        bytes += block.bytes().len();
         if !blocks.is_empty() && bytes > GROUP_BYTES_MAX {
             break;
         }

@@ -317,8 +317,10 @@ impl EventLog for SegmentLog {
         // Twice: a topic that is made anew between the look and the lock is found at the second attempt.
         for _ in 0..2 {
             let partition = self.partition(topic, partition)?;
+            // Given back the other way round: each comes back for what it was used for before, and is as long as that needs.
+            let buffer = inner.buffers.take();
             let mut raw = inner.buffers.take();
-            let block = Block::pack(records, inner.options.codec, &mut raw, inner.buffers.take());
+            let block = Block::pack(records, inner.options.codec, &mut raw, buffer);
             inner.buffers.give(raw);
             match partition.queue.submit(block?, |blocks| partition.write_group(blocks)) {
                 Answer::Durable(first_offset) => return Ok(Append { first_offset }),

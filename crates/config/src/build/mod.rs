@@ -4,7 +4,7 @@ mod model;
 mod secret;
 mod stream;
 
-use crate::config::{CommitConfig, Definitions, LogConfig, PipelineConfig, Retention, Secret, Source};
+use crate::config::{CommitConfig, Definitions, LogConfig, PipelineConfig, Retention, Source};
 use crate::problem::Report;
 use crate::raw::{RawCommit, RawLog, RawPipeline, Spanned};
 use crate::{Reader, yaml};
@@ -22,7 +22,6 @@ struct Parts {
     log: Option<LogConfig>,
     lake: Option<PathBuf>,
     state: Option<PathBuf>,
-    signing_key: Option<Secret>,
 }
 
 /// Builds the pipeline; what is wrong is reported.
@@ -43,9 +42,9 @@ pub(crate) fn pipeline(raw: &RawPipeline, base: &Path, reader: Reader<'_>, repor
         models.into_iter().flatten().map(|(model, origin)| (model.clone(), (model.name, origin))).unzip();
     let source =
         Source { file: report.file().to_owned(), places: raw.places.clone(), sql: origins.into_iter().collect() };
-    let definitions = Definitions { streams: streams.into_iter().flatten().collect(), models, source };
     let signing_key = raw.signing_key.as_ref().and_then(|raw| secret::secret(raw, base, reader, report));
-    let parts = Parts { log, lake, state, signing_key };
+    let definitions = Definitions { streams: streams.into_iter().flatten().collect(), models, signing_key, source };
+    let parts = Parts { log, lake, state };
     let config = if complete { whole(raw, parts, &definitions) } else { None };
     Built { definitions, config }
 }
@@ -59,7 +58,7 @@ fn whole(raw: &RawPipeline, parts: Parts, definitions: &Definitions) -> Option<P
         streams: definitions.streams.clone(),
         models: definitions.models.clone(),
         commit: commit(raw.commit.as_ref()?)?,
-        signing_key: parts.signing_key,
+        signing_key: definitions.signing_key.clone(),
         source: definitions.source.clone(),
     })
 }

@@ -6,7 +6,7 @@ use crate::suggest::did_you_mean;
 use crate::yaml::quoted;
 use std::collections::BTreeMap;
 use watertight_core::schema::{
-    Check, Column, ColumnType, EventIdRule, EventTimeRule, PayloadLimits, StreamDef, check_name,
+    Check, Column, ColumnType, EventIdRule, EventTimeRule, PayloadLimits, StartAt, StreamDef, check_name,
 };
 
 /// Columns that Watertight adds to a model's table.
@@ -39,6 +39,8 @@ pub(super) fn stream(raw: &RawStream, report: &mut Report) -> Option<StreamDef> 
         columns: columns.into_iter().collect::<Option<_>>()?,
         checks: raw.checks.iter().map(|(name, sql)| Check { name: name.clone(), sql: sql.clone() }).collect(),
         payload: payload(raw.payload.as_ref()?)?,
+        start: StartAt::Earliest,
+        fail_on_data_loss: true,
     })
 }
 

@@ -4,7 +4,8 @@ use super::{fixtures, load};
 use std::path::{Path, PathBuf};
 use watertight_config::{CommitConfig, LogConfig, PipelineConfig, Retention, Secret};
 use watertight_core::schema::{
-    Check, Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, PayloadLimits, StreamDef, TimestampForm,
+    Check, Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, PayloadLimits, StartAt, StreamDef,
+    TimestampForm,
 };
 
 fn good(name: &str) -> PipelineConfig {
@@ -97,6 +98,8 @@ fn every_key_has_its_effect() {
         ],
         checks: vec![Check { name: "known".into(), sql: "id > 0".into() }],
         payload: PayloadLimits { bytes_max: 64_000, depth_max: 8, duplicate_keys: DuplicateKeys::Last },
+        start: StartAt::Earliest,
+        fail_on_data_loss: true,
     };
     assert_eq!(config.streams, [want]);
     assert!(config.models[0].sql.starts_with("SELECT window_start"), "SQL in place");

@@ -18,6 +18,8 @@ pub enum Layer {
     DeadLetters,
     /// Valid rows.
     Silver,
+    /// Stretches of offsets declared lost.
+    Gaps,
     /// Rows of closed windows.
     Gold,
     /// Definitions, and copies of books.
@@ -31,7 +33,7 @@ impl Layer {
             Self::Bronze => Some((total.records, "records")),
             Self::DeadLetters => Some((total.dead_letters, "dead letters")),
             Self::Silver => Some((total.silver, "silver")),
-            Self::Gold | Self::Ops => None,
+            Self::Gaps | Self::Gold | Self::Ops => None,
         }
     }
 }
@@ -42,6 +44,7 @@ impl fmt::Display for Layer {
             Self::Bronze => "bronze",
             Self::DeadLetters => "dead letters",
             Self::Silver => "silver",
+            Self::Gaps => "gaps",
             Self::Gold => "gold",
             Self::Ops => "ops",
         })
@@ -115,6 +118,7 @@ impl Books {
         let ranges: Vec<String> = self
             .entries
             .iter()
+            .filter(|entry| entry.from < entry.to) // One that covers nothing only says where reading begins.
             .map(|entry| format!("{}..{} of partition {}", entry.from, entry.to, entry.partition))
             .collect();
         let over = if ranges.is_empty() { String::new() } else { format!(" over {}", ranges.join(", ")) };

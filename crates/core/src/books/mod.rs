@@ -96,7 +96,8 @@ pub struct Entry {
     pub outcome: Outcome,
     /// Sum over the covered records.
     pub checksum: Checksum,
-    /// Bronze: the covered offsets without a record, and why.
+    /// The covered offsets without a record, and why: in bronze all of them, in silver and `silver.<stream>_gaps` those
+    /// that are lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
 }
@@ -178,6 +179,10 @@ pub struct Books {
     /// Per partition.
     #[serde(default)]
     pub entries: Vec<Entry>,
+    /// Bronze: of each partition of this life of the topic, the epoch of the leader that wrote the record right before the
+    /// position after this commit. Not there: the log has none, none was read, or something without a record lies between.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub leader_epochs: BTreeMap<i32, i32>,
     /// Watermarks after this commit (silver, gold).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermarks: Option<Watermarks>,
@@ -228,6 +233,7 @@ impl Books {
             definition: 0,
             ingested_at_us: 0,
             entries: Vec::new(),
+            leader_epochs: BTreeMap::new(),
             watermarks: None,
             largest_event_time_us: None,
             decisions: Vec::new(),
@@ -289,14 +295,17 @@ mod tests {
         books.decisions.push(TimeDecision::Idle { partition: 1, at: 5 });
         let text = serde_json::to_string(&books).expect("serialises");
         assert_eq!(serde_json::from_str::<Books>(&text).expect("reads"), books);
-        assert!(!text.contains("bytes") && !text.contains("took"), "what is not known is not written: {text}");
+        let unknown = ["bytes", "took", "leader_epochs"];
+        assert!(unknown.iter().all(|key| !text.contains(key)), "what is not known is not written: {text}");
         books.bytes = Some(7);
+        books.leader_epochs.insert(3, 12);
         books.took = Took { judge_us: Some(0), entry_us_before: Some(9), ..Took::default() };
         let text = serde_json::to_string(&books).expect("serialises");
         assert!(
             text.contains(r#""bytes":7"#) && text.contains(r#""took":{"judge_us":0,"entry_us_before":9}"#),
             "{text}"
         );
+        assert!(text.contains(r#""leader_epochs":{"3":12}"#), "{text}");
         assert_eq!(serde_json::from_str::<Books>(&text).expect("reads"), books);
         let old = r#"{"format":1,"kind":"append","commit_id":"c","pipeline":"p"}"#;
         assert_eq!(serde_json::from_str::<Books>(old).expect("reads"), Books::append("p", "c".into()));

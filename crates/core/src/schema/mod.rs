@@ -8,12 +8,13 @@ mod tables;
 
 pub use name::{NameError, check_name};
 pub use tables::{
-    BRONZE_PARTITION, DLQ_PARTITION, GOLD_PARTITION, bronze_schema, dlq_schema, gold_extra_fields, silver_extra_fields,
-    silver_schema, utc_timestamp,
+    BRONZE_PARTITION, DLQ_PARTITION, GAPS_PARTITION, GOLD_PARTITION, bronze_schema, dlq_schema, gaps_schema,
+    gold_extra_fields, silver_extra_fields, silver_schema, utc_timestamp,
 };
 
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Type of a declared column.
@@ -163,7 +164,26 @@ pub struct PayloadLimits {
     pub duplicate_keys: DuplicateKeys,
 }
 
-/// A stream: one topic, its bronze, silver and dead letters.
+/// Where reading begins at the first start of a stream. It is decided once for every partition; from then on the tables
+/// say where to go on. A partition that is added later is read from 0, and so is a topic that was made anew.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum StartAt {
+    /// At the first offset that the log keeps.
+    #[default]
+    Earliest,
+    /// Behind the last record: only what comes from then on.
+    Latest,
+    /// At the first record that bears this timestamp in the log, or a later one; where none does, behind the last.
+    Time {
+        /// Milliseconds since the epoch.
+        ms: i64,
+    },
+    /// At these offsets, by partition; one that is not named begins as with [`StartAt::Earliest`].
+    Offsets(BTreeMap<i32, i64>),
+}
+
+/// A stream: one topic, its bronze, silver and dead letters. How it is read (`start`, `fail_on_data_loss`) is no part of
+/// what a row means: it is not kept in `ops.definitions`, and changing it makes no new version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamDef {
     /// Stream name; the tables are named after it.
@@ -182,6 +202,17 @@ pub struct StreamDef {
     pub checks: Vec<Check>,
     /// Bounds of a payload.
     pub payload: PayloadLimits,
+    /// Where a first start begins.
+    #[serde(skip)]
+    pub start: StartAt,
+    /// Whether a partition stops where offsets are gone that were not read; if not, they are declared lost, and it goes on.
+    #[serde(skip, default = "by_default")]
+    pub fail_on_data_loss: bool,
+}
+
+/// What holds unless the pipeline file says otherwise, and of definitions that are read back.
+fn by_default() -> bool {
+    true
 }
 
 impl StreamDef {

@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub const BRONZE_PARTITION: &str = "_event_date";
 /// Partition column of dead letters.
 pub const DLQ_PARTITION: &str = "_dlq_date";
+/// Partition column of the gaps of a stream.
+pub const GAPS_PARTITION: &str = "_declared_date";
 /// Partition column of gold.
 pub const GOLD_PARTITION: &str = "_window_date";
 
@@ -100,6 +102,21 @@ pub fn silver_schema(def: &StreamDef) -> Schema {
     fields.extend(def.columns.iter().map(|column| Field::new(&column.name, column.kind.arrow(), true)));
     fields.extend(silver_extra_fields());
     Schema::new(fields)
+}
+
+/// `silver.<stream>_gaps`: the stretches of offsets that were declared lost, one row each.
+#[must_use]
+pub fn gaps_schema() -> Schema {
+    Schema::new(vec![
+        Field::new("_kafka_topic", DataType::Utf8, false),
+        Field::new("_kafka_partition", DataType::Int32, false),
+        Field::new("_log_incarnation", DataType::Utf8, false),
+        Field::new("from_offset", DataType::Int64, false),
+        Field::new("to_offset", DataType::Int64, false),
+        Field::new("cause", DataType::Utf8, false),
+        Field::new("declared_at", utc_timestamp(), false),
+        Field::new(GAPS_PARTITION, DataType::Date32, false),
+    ])
 }
 
 /// The columns that gold adds after the model's own, in order, the partition column last.

@@ -3,7 +3,7 @@
 use crate::read::{Value, read_row};
 use watertight_core::record::Records;
 use watertight_core::schema::{
-    Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, PayloadLimits, StreamDef, TimestampForm,
+    Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, PayloadLimits, StartAt, StreamDef, TimestampForm,
 };
 use watertight_decode::{Decoded, Decoder};
 
@@ -34,6 +34,8 @@ pub(crate) fn stream(columns: impl IntoIterator<Item = Column>) -> StreamDef {
         columns: all,
         checks: Vec::new(),
         payload: PayloadLimits { bytes_max: 2_000_000, depth_max: 8, duplicate_keys: DuplicateKeys::Reject },
+        start: StartAt::Earliest,
+        fail_on_data_loss: true,
     }
 }
 

@@ -98,14 +98,17 @@ pub fn chunks_between(
     Ok(chunks)
 }
 
-/// What is wanted of an entry: the same with a narrower range. `None` where nothing is.
+/// What is wanted of an entry: the same with a narrower range. `None` where nothing is. One that covers nothing says where
+/// its partition begins, and is wanted by whoever has no position there yet.
 fn between(entry: &Entry, positions: &BTreeMap<i32, i64>, ends: Option<&BTreeMap<i32, i64>>) -> Option<Entry> {
-    let from = positions.get(&entry.partition).copied().unwrap_or(entry.from).max(entry.from);
+    let at = positions.get(&entry.partition).copied();
+    let begins = at.is_none() && entry.from == entry.to;
+    let from = at.unwrap_or(entry.from).max(entry.from);
     let to = match ends {
         None => entry.to,
         Some(ends) => entry.to.min(*ends.get(&entry.partition)?),
     };
-    (from < to).then(|| Entry { from, to, ..entry.clone() })
+    (from < to || (begins && from == to)).then(|| Entry { from, to, ..entry.clone() })
 }
 
 fn collect(

@@ -4,7 +4,7 @@ use super::transform::bronze_batch;
 use crate::feed::{Chunk, utc_day};
 use crate::runtime::{CommitFailure, Committer, Draft, StreamIdentity};
 use std::collections::BTreeMap;
-use watertight_core::books::{Checksum, Entry, Layer, Outcome, Took};
+use watertight_core::books::{Books, Checksum, Entry, Layer, Outcome, Took};
 use watertight_core::port::{ErrorKind, LakeTable, PortError};
 
 /// Bronze of one stream.
@@ -12,14 +12,20 @@ pub struct BronzeStage {
     table: Box<dyn LakeTable>,
     identity: StreamIdentity,
     ingested_at_us: i64,
+    /// As `Books::leader_epochs`.
+    leader_epochs: BTreeMap<i32, i32>,
 }
 
 impl BronzeStage {
     /// Takes over the table at its newest version.
     #[must_use]
     pub fn new(table: Box<dyn LakeTable>, identity: StreamIdentity) -> Self {
-        let ingested_at_us = table.state().last_append.as_ref().map_or(i64::MIN, |books| books.ingested_at_us);
-        Self { table, identity, ingested_at_us }
+        let last = table.state().last_append.as_ref();
+        let ingested_at_us = last.map_or(i64::MIN, |books| books.ingested_at_us);
+        let of_this_life =
+            |books: &&Books| books.topic == identity.topic && *books.incarnation == *identity.incarnation;
+        let leader_epochs = last.filter(of_this_life).map(|books| books.leader_epochs.clone()).unwrap_or_default();
+        Self { table, identity, ingested_at_us, leader_epochs }
     }
 
     /// The table, for reading back.
@@ -34,6 +40,20 @@ impl BronzeStage {
         self.identity.positions(self.table.state())
     }
 
+    /// Whether it holds positions of this topic, in this life of it or an earlier one: if not, it is read for the first
+    /// time.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        let StreamIdentity { pipeline, topic, .. } = &self.identity;
+        self.table.state().positions.keys().any(|key| key.pipeline == *pipeline && key.topic == *topic)
+    }
+
+    /// By partition, the epoch of the leader that wrote the record right before its position, as far as that is known.
+    #[must_use]
+    pub fn leader_epochs(&self) -> &BTreeMap<i32, i32> {
+        &self.leader_epochs
+    }
+
     /// The time that what is ingested now bears: the clock's, but never less than what was written before.
     pub fn ingestion_time(&mut self, now_us: i64) -> i64 {
         self.ingested_at_us = self.ingested_at_us.max(now_us);
@@ -41,7 +61,7 @@ impl BronzeStage {
     }
 
     /// Commits the chunks, which continue the stored positions; `took` is what having them took. Nothing is written for
-    /// none.
+    /// none. One that covers no offset makes durable where its partition begins.
     ///
     /// # Errors
     /// See [`CommitFailure`].
@@ -57,6 +77,8 @@ impl BronzeStage {
         books.took = took;
         books.ingested_at_us = ingested_at_us;
         books.entries = entries(chunks);
+        books.leader_epochs = epochs_after(self.leader_epochs.clone(), chunks);
+        let leader_epochs = books.leader_epochs.clone();
         for entry in &books.entries {
             entry.check_offsets().map_err(CommitFailure::Imbalance)?;
             books.rows += entry.outcome.records;
@@ -72,8 +94,25 @@ impl BronzeStage {
         if rows > 0 {
             files.push(committer.retry("stage bronze", || self.table.stage(utc_day(ingested_at_us), &batch))?);
         }
-        committer.append(self.table.as_mut(), Draft { layer: Layer::Bronze, steps, files, books }).map(Some)
+        let draft = Draft { layer: Layer::Bronze, steps, files, books };
+        let version = committer.append(self.table.as_mut(), draft)?;
+        self.leader_epochs = leader_epochs;
+        Ok(Some(version))
     }
+}
+
+/// The leaders' epochs after these chunks. An epoch is known only of a record that lies right before the position: what
+/// lies between (a transaction's marker) may be of a later one, and to say an older epoch of a later offset would look as
+/// if the log had been cut off there.
+fn epochs_after(mut epochs: BTreeMap<i32, i32>, chunks: &[Chunk]) -> BTreeMap<i32, i32> {
+    for chunk in chunks.iter().filter(|chunk| chunk.from < chunk.to) {
+        let last = chunk.records.metas().last().filter(|last| last.offset + 1 == chunk.to && last.leader_epoch >= 0);
+        match last {
+            Some(last) => epochs.insert(chunk.partition, last.leader_epoch),
+            None => epochs.remove(&chunk.partition),
+        };
+    }
+    epochs
 }
 
 fn entries(chunks: &[Chunk]) -> Vec<Entry> {

@@ -17,7 +17,7 @@ mod tests;
 
 pub use error::{CheckError, Refusal};
 
-use crate::sql::{Failure, Place, Planning, guarded, planning_message, session, unfit};
+use crate::sql::{Failure, Place, Planning, guarded, planning_message, session, type_name, unfit};
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{DFSchema, internal_err};
@@ -167,7 +167,7 @@ fn plan(check: &Check, state: &SessionState, schema: &DFSchema) -> Result<Planne
         }
         let kind = physical.data_type(schema.as_arrow())?;
         if kind != DataType::Boolean {
-            return Ok(Err(vec![format!("it is {kind}, not true or false; compare it with something")]));
+            return Ok(Err(vec![format!("it is {}, not true or false; compare it with something", type_name(&kind))]));
         }
         Ok(Ok(Planned { name: Arc::from(check.name.as_str()), expression: physical }))
     });

@@ -3,7 +3,7 @@
 use super::*;
 use arrow::array::{Decimal128Array, Float64Array, Int64Array, StringArray};
 use watertight_core::schema::{
-    Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, PayloadLimits, TimestampForm,
+    Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, PayloadLimits, StartAt, TimestampForm,
 };
 
 fn stream(checks: &[(&str, &str)]) -> StreamDef {
@@ -31,6 +31,8 @@ fn stream(checks: &[(&str, &str)]) -> StreamDef {
         ],
         checks: checks.iter().map(|(name, sql)| Check { name: (*name).into(), sql: (*sql).into() }).collect(),
         payload: PayloadLimits { bytes_max: 1, depth_max: 1, duplicate_keys: DuplicateKeys::Reject },
+        start: StartAt::Earliest,
+        fail_on_data_loss: true,
     }
 }
 
@@ -169,7 +171,7 @@ fn what_a_row_gives_does_not_depend_on_its_batch() {
 fn unusable_checks_are_refused_all_at_once_with_their_names() {
     for (sql, expected) in [
         ("pric > 0", "Did you mean 'price'"),
-        ("price", "it is Decimal128(18, 4), not true or false"),
+        ("price", "it is decimal(18, 4), not true or false"),
         ("NULL", "not true or false"),
         ("price > 'abc'", "a constant in it cannot be used"),
         ("qty > 1 / 0", "a constant in it cannot be used"),

@@ -12,6 +12,8 @@ use std::time::Duration;
 pub enum Part {
     /// A stream: bronze, dead letters and silver.
     Stream(String),
+    /// One partition of a stream's topic, by the stream's name. It has a condition only where it stopped by itself.
+    Partition(String, i32),
     /// A gold model.
     Model(String),
     /// The copying of the books.
@@ -22,6 +24,7 @@ impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stream(name) => write!(f, "stream {name}"),
+            Self::Partition(stream, partition) => write!(f, "partition {partition} of stream {stream}"),
             Self::Model(name) => write!(f, "model {name}"),
             Self::Ops => write!(f, "ops"),
         }
@@ -91,6 +94,16 @@ impl Health {
         }
         conditions.insert(part.clone(), condition);
         (self.listener)(&conditions);
+    }
+
+    /// Takes back what was said of partitions of a stream: it starts, and tries all of them again.
+    pub fn forget_partitions(&self, stream: &str) {
+        let mut conditions = self.conditions.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = conditions.len();
+        conditions.retain(|part, _| !matches!(part, Part::Partition(of, _) if of == stream));
+        if conditions.len() != before {
+            (self.listener)(&conditions);
+        }
     }
 
     /// Notes how long a part's last epoch took, from its records in hand to everything committed.

@@ -4,6 +4,7 @@ mod commit;
 mod health;
 mod identity;
 mod models;
+mod partitions;
 mod signal;
 mod start;
 mod state;

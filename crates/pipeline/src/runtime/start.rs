@@ -8,7 +8,7 @@ use super::signal::Stop;
 use super::stream::{CommitBounds, RunUntil};
 use crate::bronze::BronzeStage;
 use crate::ops::{DefinitionKind, Definitions, InForceFrom};
-use crate::silver::{Judge, KnownIds, SilverStage, StreamTime};
+use crate::silver::{GapsTable, Judge, KnownIds, SilverStage, StreamTime};
 use arrow::datatypes::SchemaRef;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -121,7 +121,8 @@ impl Starter<'_> {
         let books = silver.state().last_append.as_ref();
         let time = StreamTime::resume(&self.def.event_time, books.and_then(|books| books.watermarks.as_ref()))
             .with_largest(books.and_then(|books| books.largest_event_time_us));
-        let mut silver = SilverStage::new(silver, dead, identity.clone(), judge, time, known);
+        let gaps = GapsTable::new(self.parts.lake.clone(), &self.setup.pipeline, name);
+        let mut silver = SilverStage::new(silver, dead, gaps, identity.clone(), judge, time, known);
         silver.know_partitions(topic.partitions);
         self.finish_what_was_left(bronze.as_ref(), &mut silver, &identity, &hasher, &committer)?;
         let at = identity.positions(silver.table().state());

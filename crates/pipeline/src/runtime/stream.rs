@@ -8,11 +8,12 @@ use super::stopwatch::Stopwatch;
 use crate::bronze::{chunks_between, commits_between};
 use crate::feed::Chunk;
 use crate::silver::SilverCommit;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use watertight_core::books::Took;
-use watertight_core::port::{ErrorKind, Fetched, GapCause, LogReader, OffsetBounds, PortError, ReadFrom};
+use watertight_core::port::{ErrorKind, Fetched, GapCause, LogReader, OffsetBounds, PortError};
+use watertight_core::record::Records;
 
 /// Longest wait in one fetch: a stop is noticed within it.
 const FETCH_WAIT_MAX: Duration = Duration::from_millis(100);
@@ -46,7 +47,7 @@ pub struct RunUntil {
     pub elapsed: Option<Duration>,
 }
 
-/// Why a stream stopped.
+/// Why a stream, or a part of it, stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamFailure {
     /// Its failure; others go on.
@@ -56,6 +57,16 @@ pub enum StreamFailure {
         stream: String,
         /// Why.
         source: CommitFailure,
+    },
+    /// A partition of it stopped; its others went on.
+    #[error("stream {stream}: partition {partition} stopped: {error}")]
+    PartitionStopped {
+        /// Stream name.
+        stream: String,
+        /// Partition number.
+        partition: i32,
+        /// Why, with the exact range and what to do.
+        error: String,
     },
     /// A panic: a defect; everything stops.
     #[error(
@@ -72,7 +83,10 @@ pub enum StreamFailure {
 /// Runs a stream until it is stopped, done, or failed.
 pub(super) fn run_stream(starter: &Starter<'_>) -> Result<(), CommitFailure> {
     let part = Part::Stream(starter.def.name.clone());
-    let mut worker = Worker { started: starter.start()?, starter, seen: BTreeMap::new() };
+    starter.health.forget_partitions(&starter.def.name);
+    let started = starter.start()?;
+    let (seen, starts, stopped) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    let mut worker = Worker { starter, started, seen, starts, stopped };
     worker.catch_up()?;
     starter.health.set(&part, Condition::Running);
     worker.live()?;
@@ -82,11 +96,21 @@ pub(super) fn run_stream(starter: &Starter<'_>) -> Result<(), CommitFailure> {
     Ok(())
 }
 
-struct Worker<'a> {
-    starter: &'a Starter<'a>,
-    started: Started,
+pub(super) struct Worker<'a> {
+    pub(super) starter: &'a Starter<'a>,
+    pub(super) started: Started,
     /// When each partition last had a record, or was first looked at.
-    seen: BTreeMap<i32, Instant>,
+    pub(super) seen: BTreeMap<i32, Instant>,
+    /// Where partitions begin, as far as it is decided and not in the tables yet: it is with the next epoch.
+    pub(super) starts: BTreeMap<i32, i64>,
+    /// Partitions that stopped, and are not read.
+    pub(super) stopped: BTreeSet<i32>,
+}
+
+/// What was fetched for an epoch, and the error that ended the fetching where it is about one partition only.
+struct Collected {
+    fetched: Vec<Fetched>,
+    trouble: Option<PortError>,
 }
 
 impl Worker<'_> {
@@ -115,15 +139,22 @@ impl Worker<'_> {
     }
 
     fn live(&mut self) -> Result<(), CommitFailure> {
+        self.decide_starts()?;
         let mut reader = self.reader()?;
         let ends = if self.starter.setup.until.caught_up { Some(self.ends()?) } else { None };
         let mut asked = Instant::now();
         loop {
             let mut watch = Stopwatch::start(self.starter.parts.clock.as_ref());
-            let fetched = self.collect(reader.as_mut())?;
+            let Collected { fetched, trouble } = self.collect(reader.as_mut())?;
             let fetch_us = Some(watch.lap_us());
-            if !fetched.is_empty() {
+            if let Some(error) = &trouble {
+                self.stop_partition(error); // First: it holds the watermark for what this epoch brings of others, too.
+            }
+            if !fetched.is_empty() || !self.starts.is_empty() {
                 self.epoch(fetched, Took { fetch_us, ..Took::default() })?;
+            }
+            if trouble.is_some() {
+                reader = self.reader()?;
             }
             if !self.upto_bronze() {
                 self.declare_idle_partitions()?;
@@ -147,30 +178,15 @@ impl Worker<'_> {
         }
     }
 
-    fn reader(&mut self) -> Result<Box<dyn LogReader>, CommitFailure> {
-        let (log, def) = (&self.starter.parts.log, self.starter.def);
-        let stored = self.started.bronze.positions();
-        let committer = self.starter.committer(Part::Stream(def.name.clone()));
-        let mut from = Vec::new();
-        for partition in 0..self.started.topic.partitions {
-            let at = match stored.get(&partition) {
-                Some(next) => *next,
-                None => self.bounds(partition)?.earliest,
-            };
-            self.seen.entry(partition).or_insert_with(Instant::now);
-            from.push(ReadFrom::offset(partition, at));
-        }
-        committer.retry("open a reader", || log.reader(&def.topic, &from))
-    }
-
-    fn bounds(&self, partition: i32) -> Result<OffsetBounds, CommitFailure> {
+    pub(super) fn bounds(&self, partition: i32) -> Result<OffsetBounds, CommitFailure> {
         let Starter { parts, def, .. } = self.starter;
         let committer = self.starter.committer(Part::Stream(def.name.clone()));
         committer.retry("ask for offsets", || parts.log.bounds(&def.topic, partition))
     }
 
-    /// Fetches until the interval is over, a bound is reached, a stop is asked for, or nothing more is there.
-    fn collect(&mut self, reader: &mut dyn LogReader) -> Result<Vec<Fetched>, CommitFailure> {
+    /// Fetches until the interval is over, a bound is reached, a stop is asked for, nothing more is there, or a partition
+    /// is to stop.
+    fn collect(&mut self, reader: &mut dyn LogReader) -> Result<Collected, CommitFailure> {
         let bounds = self.starter.setup.bounds;
         let committer = self.starter.committer(Part::Stream(self.starter.def.name.clone()));
         let mut deadline = Instant::now() + bounds.interval;
@@ -184,7 +200,13 @@ impl Worker<'_> {
             let per_row = bytes.checked_div(rows).map_or(256, |average: usize| average.max(16));
             let wanted = (bounds.bytes_max - bytes).min((bounds.rows_max - rows).saturating_mul(per_row));
             let wait = left.min(FETCH_WAIT_MAX);
-            let batch = committer.retry("fetch", || reader.fetch(wanted.max(1), wait))?;
+            let batch = match committer.retry("fetch", || reader.fetch(wanted.max(1), wait)) {
+                Err(CommitFailure::Port(error)) if self.stops_one(&error) => match self.pass_over(&error, reader)? {
+                    Some(passed) => passed,
+                    None => return Ok(Collected { fetched: merge(collected), trouble: Some(error) }),
+                },
+                fetched => fetched?,
+            };
             if batch.is_empty() && self.starter.setup.until.caught_up {
                 break;
             }
@@ -198,17 +220,20 @@ impl Worker<'_> {
                 collected.push(fetched);
             }
         }
-        Ok(merge(collected))
+        Ok(Collected { fetched: merge(collected), trouble: None })
     }
 
-    /// Takes what was fetched through all stages; `took` says how long the fetching was.
-    fn epoch(&mut self, fetched: Vec<Fetched>, mut took: Took) -> Result<(), CommitFailure> {
+    /// Takes what was fetched, and where partitions begin, through all stages; `took` says how long the fetching was.
+    pub(super) fn epoch(&mut self, fetched: Vec<Fetched>, mut took: Took) -> Result<(), CommitFailure> {
         let committer = self.starter.committer(Part::Stream(self.starter.def.name.clone()));
         let incarnation: Arc<str> = self.started.topic.incarnation.as_str().into();
         let ingested_at_us = self.started.bronze.ingestion_time(self.starter.parts.clock.now_us());
         let mut watch = committer.stopwatch();
-        let chunks: Vec<Chunk> =
-            fetched.into_iter().map(|one| Chunk::from_log(one, &incarnation, ingested_at_us)).collect();
+        let begun = std::mem::take(&mut self.starts).into_iter().map(|(partition, at)| {
+            Chunk::new(incarnation.clone(), partition, (at, at), Records::default(), Vec::new(), ingested_at_us)
+        });
+        let fetched = fetched.into_iter().map(|one| Chunk::from_log(one, &incarnation, ingested_at_us));
+        let chunks: Vec<Chunk> = begun.chain(fetched).collect();
         took.build_us = Some(watch.lap_us());
         for chunk in &chunks {
             for gap in chunk.gaps.iter().filter(|gap| gap.cause != GapCause::NoRecord) {
@@ -243,12 +268,12 @@ impl Worker<'_> {
         let idle_after = Duration::from_micros(def.event_time.idle_after_us.unsigned_abs());
         let positions = self.started.silver.positions();
         for (partition, seen) in &self.seen {
-            if seen.elapsed() < idle_after || self.started.silver.time().is_idle(*partition) {
+            let passed_over = self.stopped.contains(partition) || self.started.silver.time().is_idle(*partition);
+            if passed_over || seen.elapsed() < idle_after {
                 continue;
             }
-            let bounds = self.bounds(*partition)?;
-            let at = positions.get(partition).copied().unwrap_or(bounds.earliest);
-            if at == bounds.next {
+            let at = positions.get(partition).copied().unwrap_or(0);
+            if at == self.bounds(*partition)?.next {
                 self.started.silver.declare_idle(*partition, at);
             }
         }
@@ -257,19 +282,17 @@ impl Worker<'_> {
 
     /// Where the log ends now, by partition.
     fn ends(&self) -> Result<BTreeMap<i32, i64>, CommitFailure> {
-        let end = |partition| Ok((partition, self.bounds(partition)?));
-        let bounds = (0..self.started.topic.partitions).map(end).collect::<Result<Vec<_>, CommitFailure>>()?;
-        let kept = bounds.into_iter().filter(|(_, bounds)| bounds.next > bounds.earliest);
-        Ok(kept.map(|(partition, bounds)| (partition, bounds.next)).collect())
+        (0..self.started.topic.partitions).map(|partition| Ok((partition, self.bounds(partition)?.next))).collect()
     }
 
     fn has_reached(&self, ends: &BTreeMap<i32, i64>) -> bool {
         let Started { bronze, silver, .. } = &self.started;
         let positions = if self.upto_bronze() { bronze.positions() } else { silver.positions() };
-        ends.iter().all(|(partition, end)| positions.get(partition).is_some_and(|at| at >= end))
+        let reached = |partition: &i32, end: i64| positions.get(partition).copied().unwrap_or(0) >= end;
+        ends.iter().all(|(partition, end)| self.stopped.contains(partition) || reached(partition, *end))
     }
 
-    fn upto_bronze(&self) -> bool {
+    pub(super) fn upto_bronze(&self) -> bool {
         self.starter.setup.upto == Upto::Bronze
     }
 
@@ -286,11 +309,14 @@ impl Worker<'_> {
     }
 
     /// All is read: waits a while for models that are behind, and declares the end of input where that was asked for, so
-    /// that every open window closes.
+    /// that every open window closes. Where a partition stopped they stay open: the input has not ended.
     fn finish(&mut self) -> Result<(), CommitFailure> {
         let until = Instant::now() + MODELS_AWAITED_MAX;
         self.await_models(until);
-        if self.starter.setup.until.close_windows && !self.upto_bronze() {
+        if !self.stopped.is_empty() {
+            let (stream, stopped) = (&self.starter.def.name, &self.stopped);
+            tracing::warn!(%stream, ?stopped, "windows are left open for partitions that stopped");
+        } else if self.starter.setup.until.close_windows && !self.upto_bronze() {
             let time = self.started.silver.time();
             let now_us = self.starter.parts.clock.now_us();
             let end_us = self.started.models.end_of_input_us(time.largest_us(), now_us);

@@ -19,7 +19,7 @@ const BOOKS_COPIED_EVERY: Duration = Duration::from_secs(10);
 /// How a run ended.
 #[derive(Debug, Default)]
 pub struct RunOutcome {
-    /// Streams that failed, and panics.
+    /// Streams that failed, partitions that stopped, and panics.
     pub failures: Vec<StreamFailure>,
     /// Models that failed, by name, with the reason.
     pub failed_models: Vec<(String, String)>,
@@ -76,11 +76,17 @@ pub fn run(setup: &Setup, parts: &Parts, health: &Health, stop: &Stop) -> Result
             collect(thread, &mut failures);
         }
     });
-    let failed_models = health.all().into_iter().filter_map(|(part, condition)| match (part, condition) {
-        (Part::Model(name), Condition::Failed { error }) => Some((name, error)),
-        _ => None,
-    });
-    Ok(RunOutcome { failures, failed_models: failed_models.collect() })
+    let mut failed_models = Vec::new();
+    for (part, condition) in health.all() {
+        match (part, condition) {
+            (Part::Model(name), Condition::Failed { error }) => failed_models.push((name, error)),
+            (Part::Partition(stream, partition), Condition::Failed { error }) => {
+                failures.push(StreamFailure::PartitionStopped { stream, partition, error });
+            }
+            _ => {}
+        }
+    }
+    Ok(RunOutcome { failures, failed_models })
 }
 
 /// Starts a named thread; a panic in it asks everything to stop.
@@ -205,6 +211,7 @@ fn copied_tables(setup: &Setup) -> Vec<CopiedTable> {
             table("bronze", stream.name.clone()),
             table("bronze", format!("{}_dlq", stream.name)),
             table("silver", stream.name.clone()),
+            table("silver", format!("{}_gaps", stream.name)),
         ]
     });
     streams.chain(setup.models.iter().map(|model| table("gold", model.name.clone()))).collect()

@@ -10,7 +10,7 @@ use crate::runtime::unusable;
 use arrow::array::{Array, BooleanArray, RecordBatch};
 use std::collections::{BTreeMap, BTreeSet};
 use watertight_core::books::{Checksum, Entry, Outcome, TimeDecision};
-use watertight_core::port::PortError;
+use watertight_core::port::{Gap, GapCause, PortError};
 use watertight_decode::{Decoded, EXTRA_COLUMN};
 use watertight_state::{DuplicateIndex, IdKey, Seen};
 
@@ -77,6 +77,12 @@ impl Folded {
     #[must_use]
     pub fn with_decisions(decisions: Vec<TimeDecision>) -> Self {
         Self { decisions, ..Self::default() }
+    }
+
+    /// Enters where a partition begins, of which nothing is covered yet.
+    pub fn begin(&mut self, partition: i32, at: i64) {
+        let begun = Entry { partition, from: at, to: at, ..Entry::default() };
+        self.entries.entry(partition).or_insert(begun);
     }
 
     /// Whether a commit would say anything.
@@ -193,6 +199,9 @@ fn enter(folded: &mut Folded, chunk: &Chunk, (from, to): (i64, i64), mut outcome
     entry.to = to;
     entry.outcome.add(&outcome);
     entry.checksum.add(sum.0);
+    let lost = chunk.gaps.iter().filter(|gap| gap.cause != GapCause::NoRecord);
+    let inside = lost.map(|gap| Gap { from: gap.from.max(from), to: gap.to.min(to), ..*gap });
+    entry.gaps.extend(inside.filter(|gap| gap.from < gap.to));
 }
 
 fn piece(judged: &Judged, keep: Vec<bool>, meta: Vec<RowMeta>) -> Result<Piece, PortError> {

@@ -2,9 +2,10 @@
 //!
 //! Invariants upheld: every bronze record is exactly one of silver row, duplicate, dead letter; `event_id` is
 //! unique for as long as silver holds rows; late flags depend on offset order alone. Records flow
-//! [`transform`] (decode and check, pure) → `fold` (time, duplicates) → `stage` (rows, commits).
+//! [`transform`] (decode and check, pure) → `fold` (time, duplicates) → `stage` (rows, commits; `gaps`: what is lost).
 
 mod fold;
+mod gaps;
 mod known_ids;
 mod rows;
 mod stage;
@@ -12,6 +13,7 @@ mod time;
 mod transform;
 
 pub use fold::{Folded, SilverFold};
+pub use gaps::GapsTable;
 pub use known_ids::KnownIds;
 pub use stage::{OnCommit, SilverCommit, SilverStage};
 pub use time::{Judgement, StreamTime};

@@ -1,6 +1,7 @@
-//! Chunks → dead letters, then silver, each committed with its own position.
+//! Chunks → dead letters and gaps, then silver, each committed with its own position.
 
 use super::fold::{Folded, SilverFold};
+use super::gaps::GapsTable;
 use super::known_ids::KnownIds;
 use super::rows::{dead_letter_rows, silver_rows};
 use super::time::StreamTime;
@@ -33,6 +34,7 @@ pub type OnCommit<'a> = &'a mut dyn FnMut(SilverCommit) -> Result<(), CommitFail
 pub struct SilverStage {
     silver: Box<dyn LakeTable>,
     dead_letters: Box<dyn LakeTable>,
+    gaps: GapsTable,
     identity: StreamIdentity,
     judge: Judge,
     time: StreamTime,
@@ -41,17 +43,18 @@ pub struct SilverStage {
 }
 
 impl SilverStage {
-    /// Takes over both tables at their newest versions; `known` holds exactly the ids that silver holds.
+    /// Takes over the tables at their newest versions; `known` holds exactly the ids that silver holds.
     #[must_use]
     pub fn new(
         silver: Box<dyn LakeTable>,
         dead_letters: Box<dyn LakeTable>,
+        gaps: GapsTable,
         identity: StreamIdentity,
         judge: Judge,
         time: StreamTime,
         known: KnownIds,
     ) -> Self {
-        Self { silver, dead_letters, identity, judge, time, known, decisions: Vec::new() }
+        Self { silver, dead_letters, gaps, identity, judge, time, known, decisions: Vec::new() }
     }
 
     /// Next offset by partition of the current incarnation.
@@ -116,6 +119,12 @@ impl SilverStage {
         }
     }
 
+    /// Records that a partition that stopped holds the stream back: what it was idle for is over, and nobody knows the
+    /// times of what it does not bring. Written with the next commit.
+    pub fn hold(&mut self, partition: i32, at: i64) {
+        self.decisions.extend(self.time.wake(partition, at));
+    }
+
     /// Records that a partition was idle for the declared time; written with the next commit.
     pub fn declare_idle(&mut self, partition: i32, at: i64) {
         self.decisions.extend(self.time.idle(partition, at));
@@ -134,7 +143,8 @@ impl SilverStage {
     }
 
     /// Takes the chunks, which continue the stored positions, through judgement and fold, and commits: once, or
-    /// more often where too many event dates are touched.
+    /// more often where too many event dates are touched. A chunk that covers no offset makes durable where its partition
+    /// begins.
     ///
     /// # Errors
     /// See [`CommitFailure`]. After an error the stage's state is behind or ahead of the tables: build it anew.
@@ -147,6 +157,10 @@ impl SilverStage {
         let mut folded = Folded::with_decisions(std::mem::take(&mut self.decisions));
         let (mut took, mut watch) = (Took::default(), committer.stopwatch());
         for (number, chunk) in chunks.iter().enumerate() {
+            if chunk.from == chunk.to {
+                folded.begin(chunk.partition, chunk.from);
+                continue;
+            }
             let judged = self.judge.judge(&chunk.records)?;
             *took.judge_us.get_or_insert(0) += watch.lap_us();
             let mut from_row = Some(0);
@@ -180,6 +194,8 @@ impl SilverStage {
         }
         self.time.advance();
         self.commit_dead_letters(chunks, &folded, committer)?;
+        let declared_at_us = chunks.first().map_or(0, |chunk| chunk.ingested_at_us);
+        self.gaps.commit(&self.identity, &folded.entries, declared_at_us, committer)?;
         let mut books = self.identity.books(committer.fresh_id());
         books.took = took;
         let (columns, mut watch) = (self.silver.columns(), committer.stopwatch());

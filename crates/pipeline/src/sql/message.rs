@@ -4,6 +4,7 @@
 //! planned; it is there where the parser or the planner gives one (of columns: where the session collects spans).
 //! DataFusion's own names of its kinds of error never appear.
 
+use super::wording::plain;
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 
@@ -15,7 +16,7 @@ type Place = (u64, u64);
 
 /// An error from planning: it quotes the SQL and names of columns, never rows. One line.
 pub(crate) fn planning_message(error: &DataFusionError) -> String {
-    let (parsed, text) = worded(error);
+    let (parsed, text) = worded(error, plain);
     match parsed.or_else(|| spanned(error)) {
         Some((line, column)) => format!("line {line}, column {column}: {text}"),
         None => text,
@@ -24,7 +25,7 @@ pub(crate) fn planning_message(error: &DataFusionError) -> String {
 
 /// An error from running over rows: what is quoted, and every number, is left out, because it may be a row's value.
 pub(crate) fn runtime_message(error: &DataFusionError) -> String {
-    redact(&worded(error).1)
+    redact(&worded(error, str::to_owned).1)
 }
 
 fn root(error: &DataFusionError) -> &DataFusionError {
@@ -35,13 +36,13 @@ fn root(error: &DataFusionError) -> &DataFusionError {
     root
 }
 
-/// What is wrong, in one line, and the place that the parser wrote behind it.
-fn worded(error: &DataFusionError) -> (Option<Place>, String) {
+/// What is wrong, in one line, and the place that the parser wrote behind it. `wording` rewords the planner's own messages.
+fn worded(error: &DataFusionError, wording: fn(&str) -> String) -> (Option<Place>, String) {
     let (place, text) = match root(error) {
         DataFusionError::SQL(parser, _) => unparsed(&parser.to_string()),
         DataFusionError::SchemaError(schema, _) => (None, about_columns(schema)),
-        DataFusionError::NotImplemented(what) => (None, format!("not supported: {what}")),
-        other => (None, unplanned(&other.message())),
+        DataFusionError::NotImplemented(what) => (None, wording(&format!("not supported: {what}"))),
+        other => (None, unplanned(&other.message(), wording)),
     };
     let text = text.split("\n\nbacktrace:").next().unwrap_or_default();
     let line = text.split('\n').map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
@@ -119,14 +120,17 @@ fn unknown_column(error: &SchemaError, field: &Column, valid_fields: &[Column]) 
 }
 
 /// A message of the planner, whose commonest ones are said in fewer words.
-fn unplanned(text: &str) -> String {
+fn unplanned(text: &str, wording: fn(&str) -> String) -> String {
     let ungrouped =
         text.split_once("column \"").and_then(|(_, rest)| rest.split_once("\" must appear in the GROUP BY"));
     match ungrouped {
         Some((column, _)) => {
             format!("'{column}' is neither in GROUP BY nor inside an aggregate; group by it, or write max({column})")
         }
-        None => text.replace("Invalid function '", "unknown function '").replace("'.\nDid you mean", "'. Did you mean"),
+        None => {
+            let text = text.replace("Invalid function '", "unknown function '");
+            wording(&text.replace("'.\nDid you mean", "'. Did you mean"))
+        }
     }
 }
 

@@ -11,9 +11,15 @@ mod expression;
 mod message;
 mod run;
 mod session;
+mod wording;
 
 pub(crate) use checked::is_overflow;
 pub(crate) use expression::{Place, order_dependent, unfit};
 pub(crate) use message::{planning_message, runtime_message};
 pub(crate) use run::{Failure, collect, drive, guarded};
 pub(crate) use session::{Planning, session};
+
+/// A type as the pipeline file names it.
+pub(crate) fn type_name(kind: &arrow::datatypes::DataType) -> String {
+    wording::types(&kind.to_string())
+}

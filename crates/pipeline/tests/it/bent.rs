@@ -2,8 +2,8 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use watertight_adapters::memory::lake::{LakeCall, MemoryLake};
 use watertight_adapters::memory::log::MemoryLog;
@@ -17,6 +17,7 @@ type Before = dyn Fn(LakeCall, &str) -> Result<(), PortError> + Send + Sync;
 type Reading = dyn Fn(&str, RecordBatch) -> RecordBatch + Send + Sync;
 type Staging = dyn Fn(&str, &RecordBatch) -> RecordBatch + Send + Sync;
 type Fetching = dyn Fn(Fetched) -> Fetched + Send + Sync;
+type Refusing = dyn Fn(&[ReadFrom]) -> Option<PortError> + Send + Sync;
 
 /// A lake with something that happens before each call, to each batch that is read, and to the rows that are staged.
 #[derive(Clone)]
@@ -149,15 +150,31 @@ impl LakeTable for BentTable {
     }
 }
 
-/// A log whose readers pass what they fetched through a function.
+/// A log whose readers pass what they fetched through a function, and may refuse to fetch. It notes where they began.
 pub(crate) struct BentLog {
     inner: MemoryLog,
     fetching: Arc<Fetching>,
+    refusing: Arc<Refusing>,
+    opened: Mutex<Vec<Vec<ReadFrom>>>,
 }
 
 impl BentLog {
     pub(crate) fn new(inner: &MemoryLog, fetching: impl Fn(Fetched) -> Fetched + Send + Sync + 'static) -> Self {
-        Self { inner: inner.clone(), fetching: Arc::new(fetching) }
+        let refusing = Arc::new(|_: &[ReadFrom]| None);
+        Self { inner: inner.clone(), fetching: Arc::new(fetching), refusing, opened: Mutex::default() }
+    }
+
+    /// `refusing` hears before each fetch from where its reader began, and says with which error it fails.
+    pub(crate) fn refusing(
+        inner: &MemoryLog,
+        refusing: impl Fn(&[ReadFrom]) -> Option<PortError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { refusing: Arc::new(refusing), ..Self::new(inner, |fetched| fetched) }
+    }
+
+    /// From where each reader began.
+    pub(crate) fn opened(&self) -> Vec<Vec<ReadFrom>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -180,17 +197,24 @@ impl EventLog for BentLog {
 
     fn reader(&self, topic: &str, from: &[ReadFrom]) -> Result<Box<dyn LogReader>, PortError> {
         let inner = self.inner.reader(topic, from)?;
-        Ok(Box::new(BentReader { inner, fetching: self.fetching.clone() }))
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(from.to_vec());
+        let (fetching, refusing) = (self.fetching.clone(), self.refusing.clone());
+        Ok(Box::new(BentReader { inner, fetching, refusing, from: from.to_vec() }))
     }
 }
 
 struct BentReader {
     inner: Box<dyn LogReader>,
     fetching: Arc<Fetching>,
+    refusing: Arc<Refusing>,
+    from: Vec<ReadFrom>,
 }
 
 impl LogReader for BentReader {
     fn fetch(&mut self, bytes_max: usize, wait: Duration) -> Result<Vec<Fetched>, PortError> {
+        if let Some(error) = (self.refusing)(&self.from) {
+            return Err(error);
+        }
         let fetched = self.inner.fetch(bytes_max, wait)?;
         Ok(fetched.into_iter().map(|one| (self.fetching)(one)).collect())
     }

@@ -2,18 +2,16 @@
 
 use super::bent::{BentLake, BentLog};
 use super::rows::{self, look};
-use super::scene::{
-    DAY_US, NOW_US, PIPELINE, START_US, Scene, TOPIC, live, note, part_one, part_two, raw, stream, unheard, words,
-};
+use super::scene::{DAY_US, NOW_US, PIPELINE, START_US, Scene, TOPIC, live, note, raw, stream, unheard, words};
 use arrow::datatypes::Schema;
 use std::sync::Arc;
 use watertight_core::books::Imbalance;
-use watertight_core::port::{EventLog, Fetched, Gap, GapCause, Lake, LakeTable, TableSpec};
+use watertight_core::port::{Fetched, Gap, GapCause, Lake, LakeTable, TableSpec};
 use watertight_core::record::Records;
 use watertight_core::schema::{BRONZE_PARTITION, DLQ_PARTITION, dlq_schema, silver_schema};
 use watertight_pipeline::feed::Chunk;
 use watertight_pipeline::runtime::{CommitBounds, CommitFailure, Parts, Setup, Stop, StreamIdentity};
-use watertight_pipeline::silver::{Judge, KnownIds, SilverCommit, SilverStage, StreamTime};
+use watertight_pipeline::silver::{GapsTable, Judge, KnownIds, SilverCommit, SilverStage, StreamTime};
 
 /// Loses the last record and still claims its offset.
 fn without_last_record(mut fetched: Fetched) -> Fetched {
@@ -68,7 +66,8 @@ fn silver_stage(scene: &Scene) -> SilverStage {
     let time = StreamTime::resume(&def.event_time, None);
     let identity =
         StreamIdentity { pipeline: PIPELINE.into(), topic: TOPIC.into(), incarnation: "i".into(), definition: 1 };
-    SilverStage::new(silver, dead_letters, identity, judge, time, known)
+    let gaps = GapsTable::new(Arc::new(scene.lake.clone()), PIPELINE, TOPIC);
+    SilverStage::new(silver, dead_letters, gaps, identity, judge, time, known)
 }
 
 #[test]
@@ -106,28 +105,6 @@ fn a_bronze_file_that_lacks_a_row_stops_the_catching_up_and_is_named() {
     assert!(is_untouched(look(&scene.lake, "silver.notes").expect("opened at the start").as_ref()));
     assert_eq!(words(&live(&scene.setup(), &scene.parts())), Vec::<String>::new(), "the file is whole again");
     assert_eq!(rows::rows(&scene.lake, "silver.notes", &[]).len(), 3);
-}
-
-#[test]
-fn what_retention_took_before_it_was_read_stops_its_stream_with_the_exact_range() {
-    let scene = Scene::new();
-    let read = part_one().len() as i64;
-    scene.append(TOPIC, &part_one());
-    assert_eq!(words(&live(&scene.setup_left_open(), &scene.parts())), Vec::<String>::new());
-    let before = rows::all(&scene.lake);
-    scene.append(TOPIC, &part_two()); // The first life made partition 1.
-    scene.log.retain_from(TOPIC, 0, read + 3).expect("the topic is there");
-    scene.log.create_topic("others", 1).expect("a topic");
-    scene.append("others", &[note(0, "z", 0, 1)]);
-    let mut setup = scene.setup_left_open();
-    setup.streams.push(stream("others"));
-    let said = words(&live(&setup, &scene.parts()));
-    let gone = format!("stream notes: offsets {read}..{} of partition notes/0 are gone", read + 3);
-    assert!(said.len() == 1 && said[0].starts_with(&gone), "{said:?}");
-    let bronze = |table: &str| rows::rows(&scene.lake, table, &["_kafka_partition", "_kafka_offset"]);
-    assert_eq!(bronze("bronze.notes").iter().filter(|row| row.contains("_kafka_partition=0,")).count() as i64, read);
-    assert!(before["silver.notes"].iter().all(|row| rows::rows(&scene.lake, "silver.notes", &[]).contains(row)));
-    assert_eq!(bronze("bronze.others").len(), 1, "the other stream went on");
 }
 
 #[test]

@@ -141,7 +141,7 @@ fn a_model_is_in_force_from_silvers_positions_and_the_windows_that_are_not_writt
     let (first, second) = (in_force_from(&scene, "model", 1), in_force_from(&scene, "model", 2));
     assert!(first.contains(r#""positions":{}"#) && first.contains(r#""closed_until_us":null"#), "{first}");
     let closed = format!(r#""closed_until_us":{}"#, START_US + 120 * SECOND_US);
-    assert!(second.contains(r#""positions":{"0":2}"#) && second.contains(&closed), "{second}");
+    assert!(second.contains(r#""positions":{"0":2,"1":0}"#) && second.contains(&closed), "{second}");
 }
 
 #[test]

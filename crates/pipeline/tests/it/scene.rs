@@ -10,7 +10,7 @@ use watertight_adapters::memory::log::MemoryLog;
 use watertight_core::port::{Clock, EventLog, Ids};
 use watertight_core::record::NewRecord;
 use watertight_core::schema::{
-    Check, Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, ModelDef, PayloadLimits, StreamDef,
+    Check, Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, ModelDef, PayloadLimits, StartAt, StreamDef,
     TimestampForm,
 };
 use watertight_core::steps::Steps;
@@ -148,6 +148,8 @@ pub(crate) fn stream(name: &str) -> StreamDef {
         ],
         checks: vec![Check { name: "small".into(), sql: "n < 100".into() }],
         payload: PayloadLimits { bytes_max: 1 << 20, depth_max: 16, duplicate_keys: DuplicateKeys::Reject },
+        start: StartAt::Earliest,
+        fail_on_data_loss: true,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The books as they stand in a commit, read anew (no type of the pipeline): `commitInfo.watertight`.
 //!
-//! Numbers are as docs/adr/0006, 0014 and 0015 describe them. Unknown keys are ignored; a missing one has its neutral
+//! Numbers are as docs/adr/0006, 0014, 0015 and 0017 describe them. Unknown keys are ignored; a missing one has its neutral
 //! value, since books of older versions lack some.
 
 pub mod copies;
@@ -37,7 +37,7 @@ pub struct Counts {
 }
 
 /// Why offsets hold no record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// There was none.
@@ -74,7 +74,7 @@ pub struct Entry {
     /// 32 hex digits: sum modulo 2^128 of the records' xxh3-128.
     #[serde(default)]
     pub checksum: String,
-    /// Offsets without a record.
+    /// Offsets without a record; in silver, and in its table of gaps, only those that are lost.
     #[serde(default)]
     pub gaps: Vec<Declared>,
 }
@@ -170,6 +170,9 @@ pub struct Books {
     pub ingested_at_us: i64,
     /// Per partition.
     pub entries: Vec<Entry>,
+    /// Bronze: by partition, the epoch of the leader that wrote the record right before its position, where it is known.
+    /// What it says cannot be checked, only that all copies say the same.
+    pub leader_epochs: BTreeMap<i32, i32>,
     /// Watermarks after it (silver).
     pub watermarks: Option<Watermarks>,
     /// Silver: the largest believed event time so far.

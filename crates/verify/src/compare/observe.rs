@@ -7,7 +7,7 @@
 
 use super::is_bronze;
 use crate::finding::{Findings, Place, Unable};
-use crate::lake::{self, Survey, Table, TableName};
+use crate::lake::{self, Logs, Survey, Table, TableName};
 use crate::request::Request;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,13 +18,46 @@ pub(super) const DEFINITIONS: &str = "ops.definitions";
 pub(super) struct Seen {
     /// By name.
     pub(super) tables: BTreeMap<String, Table>,
+    /// Of what is not among them: why.
+    pub(super) absent: Absent,
+}
+
+/// Why a table is not at hand.
+#[derive(Debug, Default)]
+pub(super) struct Absent {
     /// Tables that are there and could not be read.
-    pub(super) unread: BTreeSet<String>,
+    unread: BTreeSet<String>,
+    /// What symbolic links lead out of the lake; `schema.*` for a whole schema.
+    outside: BTreeSet<String>,
+}
+
+impl Absent {
+    /// Whether it is there and could not be read.
+    pub(super) fn is_unread(&self, table: &str) -> bool {
+        self.unread.contains(table)
+    }
+
+    /// Whether a link out of the lake stands in its place, or in that of its schema.
+    fn is_outside(&self, table: &str) -> bool {
+        let schema = table.split_once('.').map_or(table, |(schema, _)| schema);
+        self.outside.contains(table) || self.outside.contains(&format!("{schema}.*"))
+    }
+
+    /// In words, behind the table's name.
+    pub(super) fn why(&self, table: &str) -> &'static str {
+        if self.is_unread(table) {
+            "could not be read"
+        } else if self.is_outside(table) {
+            "lies behind a symbolic link out of the lake's folder"
+        } else {
+            "is not there: restore it from a backup"
+        }
+    }
 }
 
 /// All tables in scope and those that judging them needs. A table that cannot be read, one that lies outside the lake's
 /// folder, and a stream that lacks one of its tables are entered as what could not be checked.
-pub(super) fn observe(request: &Request, findings: &Findings) -> Result<Seen, Unable> {
+pub(super) fn observe(request: &Request, logs: &mut Logs, findings: &Findings) -> Result<Seen, Unable> {
     let Survey { mut tables, outside } = complete_survey(request)?;
     if tables.is_empty() && outside.is_empty() {
         let lake = request.lake.display();
@@ -41,15 +74,16 @@ pub(super) fn observe(request: &Request, findings: &Findings) -> Result<Seen, Un
     outside.iter().filter(|name| is_asked_for(request, name)).for_each(|name| tell_outside(name, findings));
     let names: BTreeSet<String> = tables.iter().map(ToString::to_string).collect();
     tables.sort_by_key(rank);
-    let mut seen = Seen { tables: BTreeMap::new(), unread: BTreeSet::new() };
+    let outside = outside.iter().map(ToString::to_string).collect();
+    let mut seen = Seen { tables: BTreeMap::new(), absent: Absent { unread: BTreeSet::new(), outside } };
     for name in tables.into_iter().filter(|name| is_needed(request, name)) {
-        match Table::observe(&request.lake, &name, findings) {
+        match logs.observe(&request.lake, &name, findings) {
             Ok(table) => {
                 seen.tables.insert(name.to_string(), table);
             }
             Err(unable) => {
                 findings.unable(unable);
-                seen.unread.insert(name.to_string());
+                seen.absent.unread.insert(name.to_string());
             }
         }
     }
@@ -100,7 +134,14 @@ fn tell_outside(name: &TableName, findings: &Findings) {
 
 /// The streams that the tables are of.
 fn streams(names: &BTreeSet<String>) -> BTreeSet<&str> {
-    names.iter().filter_map(|name| stream_of(name)).collect()
+    names.iter().filter(|name| !is_of_gaps(name, names)).filter_map(|name| stream_of(name)).collect()
+}
+
+/// Whether a table of silver has the gaps of a stream, and is not one of a stream that is called so.
+fn is_of_gaps(table: &str, names: &BTreeSet<String>) -> bool {
+    let stream = table.strip_prefix("silver.").and_then(|name| name.strip_suffix("_gaps"));
+    let has = |stream: &str| names.contains(&format!("bronze.{stream}"));
+    stream.is_some_and(|stream| has(stream) && !has(&format!("{stream}_gaps")))
 }
 
 fn stream_of(table: &str) -> Option<&str> {
@@ -121,9 +162,13 @@ fn tables_of(stream: &str) -> [String; 3] {
 fn tell_incomplete(names: &BTreeSet<String>, seen: &Seen, request: &Request, findings: &Findings) {
     for stream in streams(names) {
         let tables = tables_of(stream);
-        let lacking: Vec<&str> = tables.iter().filter(|name| !names.contains(*name)).map(String::as_str).collect();
+        let (outside, lacking): (Vec<&str>, Vec<&str>) = tables
+            .iter()
+            .map(String::as_str)
+            .filter(|name| !names.contains(*name))
+            .partition(|name| seen.absent.is_outside(name));
         let needed = tables.iter().map(String::as_str).chain([DEFINITIONS]);
-        let unread: Vec<&str> = needed.filter(|name| seen.unread.contains(*name)).collect();
+        let unread: Vec<&str> = needed.filter(|name| seen.absent.is_unread(name)).collect();
         let has_rows = |name: &&String| {
             let table = seen.tables.get(name.as_str());
             table.is_some_and(|table| !table.live.is_empty() || table.commits.iter().any(lake::Commit::is_append))
@@ -132,10 +177,14 @@ fn tell_incomplete(names: &BTreeSet<String>, seen: &Seen, request: &Request, fin
         let begun = there.clone().any(|name| name.starts_with("silver.") || has_rows(&name));
         let asked = tables.iter().any(|name| request.scope.has_table(name));
         let Some(at) = there.next_back().filter(|_| begun && asked) else { continue };
-        let why = match (lacking.as_slice(), unread.as_slice()) {
-            ([], []) => continue,
-            ([], unread) => format!("as {} could not be read", unread.join(" and ")),
-            (lacking, _) => format!("as it lacks {}: restore it from a backup", lacking.join(" and ")),
+        let why = match (lacking.as_slice(), outside.as_slice(), unread.as_slice()) {
+            ([], [], []) => continue,
+            ([], [], unread) => format!("as {} could not be read", unread.join(" and ")),
+            // What to do about the link is told with the link.
+            ([], outside, _) => {
+                format!("as a symbolic link stands in the place of {}", outside.join(" and "))
+            }
+            (lacking, _, _) => format!("as it lacks {}: restore it from a backup", lacking.join(" and ")),
         };
         let why = format!("the stream's rows could not be compared, {why}");
         findings.unable(Unable { place: Place::table(at), why });
@@ -153,7 +202,7 @@ mod tests {
         request.lake = little.lake().to_owned();
         request.scope.tables = tables.iter().map(|table| (*table).to_owned()).collect();
         let findings = Findings::default();
-        observe(&request, &findings)?;
+        observe(&request, &mut Logs::default(), &findings)?;
         let place = |place: Place| place.table.or(place.file);
         Ok(findings.into_kept().unable.into_iter().map(|unable| (place(unable.place), unable.why)).collect())
     }
@@ -203,6 +252,29 @@ mod tests {
             .collect();
         let wanted = "as bronze.ticks and bronze.ticks_dlq and ops.definitions could not be read";
         assert!(of_stream.len() == 1 && of_stream[0].ends_with(wanted), "{told:?}");
+    }
+
+    #[test]
+    fn what_lies_behind_a_link_is_not_said_to_be_missing() {
+        for link in ["bronze/ticks", "bronze"] {
+            let (little, elsewhere) = (LittleLog::plain(), LittleLog::plain());
+            std::fs::create_dir_all(little.lake().join("bronze")).unwrap();
+            if link == "bronze" {
+                std::fs::remove_dir(little.lake().join("bronze")).unwrap();
+            } else {
+                let log = little.lake().join("bronze/ticks_dlq/_delta_log");
+                std::fs::create_dir_all(&log).unwrap();
+                std::fs::copy(little.entry_path(0), log.join("00000000000000000000.json")).unwrap();
+            }
+            std::os::unix::fs::symlink(elsewhere.folder(), little.lake().join(link)).unwrap();
+            let told = whys(&little, &[]).unwrap();
+            let of_stream: Vec<_> = told.iter().filter(|(place, _)| place.as_deref() == Some("silver.ticks")).collect();
+            assert!(
+                of_stream.len() == 1 && of_stream[0].1.contains("a symbolic link stands in the place of"),
+                "{told:?}"
+            );
+            assert!(told.len() == 2 && told.iter().all(|(_, why)| !why.contains("backup")), "{told:?}");
+        }
     }
 
     #[test]

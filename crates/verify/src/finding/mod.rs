@@ -162,6 +162,12 @@ impl Findings {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).counts.get(&code).copied().unwrap_or(0)
     }
 
+    /// How many findings there are so far, notes among them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).counts.values().sum()
+    }
+
     /// Everything, the worst first, then by code and place.
     #[must_use]
     pub fn into_kept(self) -> Kept {

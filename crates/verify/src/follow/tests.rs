@@ -1,8 +1,12 @@
 //! What follows from the reports of rounds.
 
 use super::*;
-use crate::report::{Counted, FORMAT, Part, ScopeReport, TableReport};
-use crate::request::Bound;
+use crate::compare::verify_again;
+use crate::lake::Logs;
+use crate::lake::little_log::{LittleLog, append};
+use crate::report::{About, Counted, FORMAT, Part, ScopeReport, TableReport};
+use crate::request::{Bound, NoLog, Silent};
+use crate::rows::little_table::request;
 
 /// A report of these tables at these versions, with nothing wrong.
 fn report(tables: &[(&str, u64)]) -> Report {
@@ -37,6 +41,7 @@ fn report(tables: &[(&str, u64)]) -> Report {
             Part { check: "conservation".to_owned(), of: "silver.t".to_owned(), looked_at: 7, unit: "rows".to_owned() },
             Part { check: "gold".to_owned(), of: "gold.m".to_owned(), looked_at: 3, unit: "windows".to_owned() },
         ],
+        ledgers: Vec::new(),
         streams: Vec::new(),
         tables: tables.iter().map(table).collect(),
     }
@@ -120,11 +125,79 @@ fn a_log_that_lost_its_end_is_a_fault_and_is_verified_from_its_beginning() {
     follow.take(&report(&[("bronze.t", 5), ("silver.t", 5)]), Ids::All);
     let shorter = follow.take(&report(&[("bronze.t", 3)]), Ids::New);
     let told: Vec<_> = shorter.findings.iter().map(|found| (found.code, found.place.version)).collect();
-    assert_eq!(told, [(Code::VersionMissing, Some(4)), (Code::VersionMissing, Some(0))]);
+    assert_eq!(told, [(Code::VersionMissing, Some(4)), (Code::TableMissing, None)]);
     assert!(from(&follow, Ids::All).is_empty());
     let unread = unable(report(&[]), "bronze.t");
     follow.take(&report(&[("bronze.t", 3)]), Ids::New);
     assert!(follow.take(&unread, Ids::New).findings.is_empty(), "whether it is gone is not known");
+}
+
+#[test]
+fn a_table_that_is_made_anew_meanwhile_is_a_fault_and_verified_from_its_beginning_and_one_from_before_is_none() {
+    let mut follow = Follow::default();
+    let note = |table: &str, version| with(report(&[("gold.m", version)]), Code::TableAnew, Place::table(table));
+    assert_eq!(follow.take(&note("gold.m", 1), Ids::All).faults, 0);
+    assert_eq!(from(&follow, Ids::All), [("gold.m".to_owned(), 2)]);
+    assert_eq!(follow.take(&note("gold.m", 2), Ids::New).faults, 0, "the same note again");
+    let mut anew = note("gold.m", 3);
+    anew.findings[0].what = "of yet another".to_owned();
+    let told = follow.take(&anew, Ids::New);
+    assert_eq!(told.findings.iter().map(|found| found.code).collect::<Vec<_>>(), [Code::TableMissing]);
+    assert!(from(&follow, Ids::All).is_empty());
+    let again = follow.take(&anew, Ids::New);
+    assert_eq!((again.findings.len(), again.faults, from(&follow, Ids::All).len()), (0, 1, 1));
+}
+
+#[test]
+fn why_the_lake_cannot_be_looked_at_is_told_once_until_something_else_is_the_matter() {
+    let mut follow = Follow::default();
+    let gone = || Unable { place: Place::default(), why: "there is no lake".to_owned() };
+    let refused = Unable { place: Place::default(), why: "the disk refused".to_owned() };
+    let mut told = Vec::new();
+    for why in [gone(), gone(), refused, gone()] {
+        let round = follow.failed(0, why);
+        assert_eq!((round.verdict, round.failed), (Verdict::Unable, true));
+        told.push(round.unable.len());
+    }
+    follow.nothing_new(0);
+    told.push(follow.failed(0, gone()).unable.len());
+    assert_eq!(told, [1, 0, 1, 1, 1]);
+    let again = follow.failed(0, gone());
+    let wanted = "1970-01-01T00:00:00.000000Z round 7: the lake could not be looked at: NOT ABLE TO CHECK everything so \
+                  far\n";
+    assert_eq!(again.to_text(), wanted);
+    assert!(!again.to_json().expect("JSON").contains("failed"));
+}
+
+#[test]
+fn a_log_that_cannot_be_asked_is_told_when_it_begins_and_forgotten_when_it_answers() {
+    let mut follow = Follow::default();
+    let silent = || vec![Unable { place: Place::table("bronze.t"), why: "the log has no topic t".to_owned() }];
+    let mut round = |silent: Vec<Unable>| {
+        let round = follow.take(&report(&[("bronze.t", 1)]), Ids::New);
+        let round = follow.with_log(round, silent);
+        (round.verdict, round.unable.len(), follow.not_checked())
+    };
+    assert_eq!(round(silent()), (Verdict::Unable, 1, 1));
+    assert_eq!(round(silent()), (Verdict::Unable, 0, 1));
+    assert_eq!(round(Vec::new()), (Verdict::Balanced, 0, 0));
+    assert_eq!(round(silent()), (Verdict::Unable, 1, 1));
+}
+
+#[test]
+fn a_later_round_reads_of_the_logs_the_new_entries_only() {
+    let (little, mut logs) = (LittleLog::plain(), Logs::default());
+    let mut request = request();
+    request.lake = little.lake().to_owned();
+    request.scope.quick = true;
+    let mut read = || {
+        let before = logs.files_read();
+        let report = verify_again(&request, &NoLog, &Silent, About::default(), &mut logs).expect("a report");
+        (report.tables[0].last_version, logs.files_read() - before)
+    };
+    assert_eq!((read(), read()), ((3, 4), (3, 0)));
+    little.entry(4, &append(4, &[]));
+    assert_eq!((read(), read()), ((4, 1), (4, 0)));
 }
 
 #[test]

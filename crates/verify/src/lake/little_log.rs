@@ -1,6 +1,6 @@
 //! A little table for tests: a Delta log written by hand, and files of a given length beside it.
 
-use super::{Table, TableName};
+use super::{Logs, Table, TableName};
 use crate::finding::{Code, Findings, Kept, Unable};
 use serde_json::{Value, json};
 use std::fs;
@@ -71,9 +71,14 @@ impl LittleLog {
     }
 
     pub(crate) fn observe(&self) -> (Result<Table, Unable>, Kept) {
+        self.observe_with(&mut Logs::default())
+    }
+
+    /// As [`LittleLog::observe`], with what was read before.
+    pub(crate) fn observe_with(&self, logs: &mut Logs) -> (Result<Table, Unable>, Kept) {
         let findings = Findings::default();
         let name = TableName { schema: "silver".to_owned(), name: "ticks".to_owned() };
-        let table = Table::observe(self.lake(), &name, &findings);
+        let table = logs.observe(self.lake(), &name, &findings);
         (table, findings.into_kept())
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod footer;
 mod listing;
 #[cfg(test)]
 pub(crate) mod little_log;
+mod logs;
 pub(crate) mod path;
 mod replay;
 mod schema;
@@ -21,6 +22,7 @@ pub(crate) mod tables;
 mod tests;
 pub(crate) mod text;
 
+pub use logs::Logs;
 pub use tables::{Survey, find_tables, has_grown, survey};
 
 use crate::books::Books;
@@ -176,7 +178,7 @@ impl Table {
     /// # Errors
     /// Where the system refuses, or nothing readable tells the table's columns.
     pub fn observe(lake: &Path, name: &TableName, findings: &Findings) -> Result<Self, Unable> {
-        replay::observe(lake, name, findings)
+        Logs::default().observe(lake, name, findings)
     }
 
     /// When a version was committed (microseconds, 0 where that is not known).

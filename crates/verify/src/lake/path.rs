@@ -3,6 +3,7 @@
 //! Contract: a path that [`Paths::accept`] gives is relative, made of plain names, and does not lead out of the folder
 //! through symbolic links that are there now. Everything else is refused with the reason; nothing is opened here.
 
+use super::Commit;
 use std::collections::HashMap;
 use std::fs;
 use std::io;
@@ -25,6 +26,12 @@ impl Paths {
     pub(super) fn accept(&mut self, text: &str) -> Result<String, &'static str> {
         let path = resolve(text)?;
         if self.stays(&path) { Ok(path) } else { Err("leads out of the table's folder through a symbolic link") }
+    }
+
+    /// Whether every path of a commit, each accepted before, still stays within the folder.
+    pub(super) fn hold(&mut self, commit: &Commit) -> bool {
+        let removed = commit.removes.iter().map(|remove| &remove.path);
+        commit.adds.iter().map(|add| &add.path).chain(removed).all(|path| self.stays(path))
     }
 
     fn stays(&mut self, path: &str) -> bool {

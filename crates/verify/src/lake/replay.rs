@@ -4,11 +4,13 @@
 //! version is reached. Where entries are missing or damaged the state is no longer known: a checkpoint that comes later
 //! is then taken as it is, and not compared. Where the first entries are gone, the oldest readable checkpoint that the
 //! entries join on to is the beginning (else the newest below them): as much as can be is then replayed and compared.
+//! What an earlier look kept ([`Kept`]) stands for the reading of entries, and of checkpoints that agreed.
 
 use super::checkpoint::{self, Damage, Row};
 use super::difference::Comparison;
 use super::entry::{ENTRY_BYTES_MAX, Entry, Unread, load};
 use super::listing::{Checkpoint, HINT, Listing, entry_name};
+use super::logs::{Kept, Seen, Stamp};
 use super::path::Paths;
 use super::schema::SchemaProblem;
 use super::state::{State, accepted, exceeds, protocol_text, with_columns};
@@ -23,13 +25,19 @@ use std::path::{Path, PathBuf};
 /// Missing versions of one gap that are named one by one; beyond it the gap is one finding.
 const GAP_NAMED_MAX: u64 = 100;
 
-/// Reads a table's log; see [`Table::observe`].
-pub(super) fn observe(lake: &Path, name: &TableName, findings: &Findings) -> Result<Table, Unable> {
-    let mut replay = Replay::open(lake, name, findings)?;
-    let next = replay.begin()?;
-    replay.run(next)?;
-    replay.check_hint();
-    replay.into_table()
+/// Reads a table's log, as far as it is not kept; see [`Table::observe`]. Gives what was read in any case.
+pub(super) fn observe(lake: &Path, name: &TableName, kept: Kept, findings: &Findings) -> (Result<Table, Unable>, Seen) {
+    let mut replay = match Replay::open(lake, name, kept, findings) {
+        Ok(replay) => replay,
+        Err(unable) => return (Err(unable), Seen::default()),
+    };
+    let replayed = replay.begin().and_then(|next| replay.run(next));
+    let seen = std::mem::take(&mut replay.seen);
+    let table = replayed.and_then(|()| {
+        replay.check_hint();
+        replay.into_table()
+    });
+    (table, seen)
 }
 
 struct Replay<'a> {
@@ -47,10 +55,16 @@ struct Replay<'a> {
     version: Option<u64>,
     /// Checkpoints that turned out damaged.
     damaged: BTreeSet<String>,
+    /// What an earlier look kept.
+    kept: Kept,
+    /// What the next look may keep.
+    seen: Seen,
+    /// Whether something that checkpoints are compared with is not what it was in the earlier look.
+    changed: bool,
 }
 
 impl<'a> Replay<'a> {
-    fn open(lake: &Path, name: &'a TableName, findings: &'a Findings) -> Result<Self, Unable> {
+    fn open(lake: &Path, name: &'a TableName, kept: Kept, findings: &'a Findings) -> Result<Self, Unable> {
         let folder = lake.join(&name.schema).join(&name.name);
         let log = folder.join(LOG_FOLDER);
         let place = || Place::table(&name.to_string());
@@ -75,6 +89,9 @@ impl<'a> Replay<'a> {
             checkpoint: None,
             version: None,
             damaged: BTreeSet::new(),
+            kept,
+            seen: Seen::default(),
+            changed: false,
         })
     }
 
@@ -137,7 +154,7 @@ impl<'a> Replay<'a> {
                     continue;
                 }
                 if self.whole {
-                    self.compare(&checkpoint)?;
+                    self.compare_unless_kept(&checkpoint)?;
                 } else {
                     self.adopt(&checkpoint)?;
                 }
@@ -179,14 +196,43 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Reads and folds one entry.
+    /// Folds one entry.
     fn entry(&mut self, version: u64) -> Result<(), Unable> {
+        let stamp = Stamp::of(&self.log.join(entry_name(version)));
+        let kept = self.kept.take(version, stamp).filter(|commit| self.paths.hold(commit));
+        let found_before = self.findings.total();
+        let commit = match kept {
+            Some(commit) => commit,
+            None => match self.read_entry(version)? {
+                Some(commit) => commit,
+                None => return Ok(()),
+            },
+        };
+        if let Some(stamp) = stamp.filter(|_| self.findings.total() == found_before) {
+            self.seen.entries.insert(version, stamp);
+        }
+        for again in self.state.apply(&commit) {
+            let what = if again.before == version {
+                "this version adds the file twice".to_owned()
+            } else {
+                format!("version {} added the file before, and nothing removed it since", again.before)
+            };
+            self.findings.add(Code::AddedTwice, self.at(version).in_file(&again.path), what);
+        }
+        self.commits.push(commit);
+        Ok(())
+    }
+
+    /// Reads one entry; none where it is not there.
+    fn read_entry(&mut self, version: u64) -> Result<Option<Commit>, Unable> {
+        self.changed = true;
+        self.seen.files_read += 1;
         let file = format!("{LOG_FOLDER}/{}", entry_name(version));
         let entry = match load(&self.log.join(entry_name(version)), ENTRY_BYTES_MAX) {
             Ok(bytes) => Entry::parse(&bytes),
             Err(Unread::Missing) => {
                 self.missing(version, version.saturating_add(1));
-                return Ok(());
+                return Ok(None);
             }
             Err(Unread::Damaged(what)) => Entry::lost(what),
             Err(Unread::Refused(error)) => {
@@ -208,16 +254,7 @@ impl<'a> Replay<'a> {
         if let Origin::Unreadable(why) = &commit.origin {
             self.findings.add(Code::BooksUnreadable, self.at(version), format!("the books of this commit: {why}"));
         }
-        for again in self.state.apply(&commit) {
-            let what = if again.before == version {
-                "this version adds the file twice".to_owned()
-            } else {
-                format!("version {} added the file before, and nothing removed it since", again.before)
-            };
-            self.findings.add(Code::AddedTwice, self.at(version).in_file(&again.path), what);
-        }
-        self.commits.push(commit);
-        Ok(())
+        Ok(Some(commit))
     }
 
     /// The entry as a commit: paths accepted, the schema read.
@@ -280,6 +317,7 @@ impl<'a> Replay<'a> {
     /// Reads a checkpoint; whether it could be. A damaged one is a finding.
     fn read_checkpoint(&mut self, checkpoint: &Checkpoint, take: &mut dyn FnMut(Row)) -> Result<bool, Unable> {
         let place = self.at(checkpoint.version).in_file(&checkpoint.file());
+        self.seen.files_read += checkpoint.names.len() as u64;
         match checkpoint::read(checkpoint, &self.log, take) {
             Ok(()) => Ok(true),
             Err(Damage::Damaged(what)) => {
@@ -289,6 +327,19 @@ impl<'a> Replay<'a> {
             }
             Err(Damage::Refused(error)) => Err(Unable { place, why: refusal("a checkpoint", &error) }),
         }
+    }
+
+    /// Compares a checkpoint, unless an earlier look did and nothing below is another.
+    fn compare_unless_kept(&mut self, checkpoint: &Checkpoint) -> Result<(), Unable> {
+        let (file, stamps) = (checkpoint.file(), Stamp::of_checkpoint(checkpoint, &self.log));
+        let found_before = self.findings.total();
+        if self.changed || !self.kept.agreed(&file, stamps.as_deref()) {
+            self.compare(checkpoint)?;
+        }
+        if let Some(stamps) = stamps.filter(|_| self.findings.total() == found_before) {
+            self.seen.checkpoints.insert(file, stamps);
+        }
+        Ok(())
     }
 
     fn compare(&mut self, checkpoint: &Checkpoint) -> Result<(), Unable> {
@@ -355,6 +406,7 @@ impl<'a> Replay<'a> {
         state.refused = std::mem::take(&mut self.state.refused);
         self.state = state;
         self.whole = true;
+        self.changed = true;
         Ok(true)
     }
 

@@ -41,6 +41,10 @@ pub fn survey(lake: &Path) -> Result<Survey, Unable> {
             "there is no lake at {}: give the folder that holds bronze, silver and gold",
             lake.display()
         )),
+        io::ErrorKind::NotADirectory => unable(format!(
+            "there is no lake at {}: a part of this path is a file; give the folder that holds bronze, silver and gold",
+            lake.display()
+        )),
         _ => refused(lake, &error),
     })?;
     if !root.is_dir() {
@@ -192,6 +196,8 @@ mod tests {
         let why = find_tables(&scratch.path().join("nowhere")).unwrap_err().why;
         assert!(why.contains("no lake at") && why.contains("give the folder"), "{why}");
         fs::write(scratch.path().join("file"), b"").unwrap();
-        assert!(find_tables(&scratch.path().join("file")).is_err());
+        assert!(find_tables(&scratch.path().join("file")).unwrap_err().why.contains("is no folder"));
+        let why = find_tables(&scratch.path().join("file/lake")).unwrap_err().why;
+        assert!(why.contains("a part of this path is a file"), "{why}");
     }
 }

@@ -10,7 +10,7 @@ use super::{Range, Report, TableReport, Verdict};
 use crate::finding::{Findings, Unable};
 use crate::lake::{self, Table};
 use crate::request::{Progress, Request};
-use crate::rows::FileProblem;
+use crate::rows::{FileProblem, Layer};
 use std::collections::BTreeMap;
 
 /// Why there is no certificate.
@@ -114,7 +114,7 @@ fn of_table(
         sums::over(&task, request, progress).map_err(|failure| refused(&told.table, failure))
     };
     match table.name.schema.as_str() {
-        "bronze" | "silver" => {
+        "bronze" | "silver" if Layer::of(table) != Layer::Gaps => {
             let by_incarnation = names.contains(&"_log_incarnation");
             let (ranges, left_out) = tellable(&told.ranges, by_incarnation);
             let sums = sum(Selection::Offsets(ranges.iter().map(|range| offsets(range)).collect()))?;

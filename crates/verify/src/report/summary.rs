@@ -6,7 +6,7 @@
 use crate::books::{Books, Counts, Entry};
 use crate::finding::{Code, Kept};
 use crate::lake::{Table, TableName};
-use crate::rows::TableFacts;
+use crate::rows::{Layer, TableFacts};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -161,7 +161,7 @@ struct Covered {
 }
 
 fn ranges(table: &Table, facts: Option<&TableFacts>, kept: &Kept) -> Vec<Range> {
-    if !matches!(table.name.schema.as_str(), "bronze" | "silver") {
+    if !matches!(table.name.schema.as_str(), "bronze" | "silver") || Layer::of(table) == Layer::Gaps {
         return Vec::new();
     }
     let covered = covered(table);
@@ -260,21 +260,24 @@ fn missing(kept: &Kept, table: &str, partition: i32, from: i64, to: i64) -> Vec<
     missing
 }
 
-/// Every stream's balance, as its books have it.
+/// The balance of every stream of which both sides were read, as its books have it. Of one side alone nothing balances, and
+/// what the other was not asked for is not "not yet there".
 pub(super) fn balances(tables: &[(&Table, Option<&TableFacts>)]) -> Vec<Balance> {
     let named = |schema: &str, name: &str| {
         tables.iter().map(|(table, _)| *table).find(|table| table.name.schema == schema && table.name.name == name)
     };
-    let streams = tables.iter().map(|(table, _)| &table.name).filter(|name| !is_dead_letters(name));
+    let streams = tables.iter().filter(|(table, _)| Layer::of(table) != Layer::Gaps);
+    let streams = streams.map(|(table, _)| &table.name).filter(|name| !is_dead_letters(name));
     let streams: BTreeSet<&str> = streams
         .filter(|name| matches!(name.schema.as_str(), "bronze" | "silver"))
         .map(|name| name.name.as_str())
         .collect();
-    streams.iter().map(|name| by_books(name, named("bronze", name), named("silver", name))).collect()
+    let sides = |name: &&str| Some(by_books(name, named("bronze", name)?, named("silver", name)?));
+    streams.iter().filter_map(sides).collect()
 }
 
-fn by_books(stream: &str, bronze: Option<&Table>, silver: Option<&Table>) -> Balance {
-    let totals = |table: Option<&Table>| table.and_then(last_append).map(|books| books.totals).unwrap_or_default();
+fn by_books(stream: &str, bronze: &Table, silver: &Table) -> Balance {
+    let totals = |table: &Table| last_append(table).map(|books| books.totals).unwrap_or_default();
     let (bronze, silver) = (totals(bronze), totals(silver));
     Balance {
         stream: stream.to_owned(),

@@ -11,6 +11,8 @@ pub enum Layer {
     DeadLetters,
     /// `silver.<stream>`.
     Silver,
+    /// `silver.<stream>_gaps`.
+    Gaps,
     /// `gold.<model>`.
     Gold,
     /// `ops.*`, and what else there may be.
@@ -26,6 +28,7 @@ impl Layer {
             "bronze" if has("_quality_flags") => Self::DeadLetters,
             "bronze" => Self::Bronze,
             "silver" if has("_event_time") && has("_kafka_offset") => Self::Silver,
+            "silver" if has("from_offset") && has("cause") => Self::Gaps,
             "gold" => Self::Gold,
             _ => Self::Other,
         }
@@ -37,6 +40,7 @@ impl Layer {
         let column = match self {
             Self::Bronze | Self::DeadLetters => "_ingested_at",
             Self::Silver => "_event_time",
+            Self::Gaps => "declared_at",
             Self::Gold => "window_start",
             Self::Other if table.name.name == "commits" => "copied_at",
             Self::Other if table.name.name == "definitions" => "recorded_at",

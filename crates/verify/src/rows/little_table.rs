@@ -208,6 +208,22 @@ impl LittleTable {
         books
     }
 
+    /// Commits where partitions begin, as the pipeline does before it has read anything of them.
+    pub(crate) fn begin(&mut self, starts: &[(i32, i64)]) -> u64 {
+        let mut books = self.books(&[], &[]);
+        let (outcome, checksum) = (Counts::default(), format!("{:032x}", 0));
+        let entry = |(partition, at): &(i32, i64)| Entry {
+            partition: *partition,
+            from: *at,
+            to: *at,
+            outcome,
+            checksum: checksum.clone(),
+            gaps: Vec::new(),
+        };
+        books.entries = starts.iter().map(entry).collect();
+        self.commit(Origin::Ours(Box::new(books)), Vec::new(), &[])
+    }
+
     /// Appends rows as the pipeline does; gives the version.
     pub(crate) fn append(&mut self, rows: &[Row]) -> u64 {
         let books = self.books(rows, &[]);

@@ -12,6 +12,7 @@ mod quantity;
 mod run;
 mod schema;
 mod sql;
+mod sql_place;
 mod status;
 mod validate;
 mod verify;

@@ -2,13 +2,16 @@
 //!
 //! `validate` plans the SQL of every stream and model that could be made out of the file, whatever else is wrong, so
 //! that all problems come at once. The other commands leave models alone: one that cannot be planned stops by itself
-//! when it is opened, and keeps nobody from running, asking and producing.
+//! when it is opened, and keeps nobody from running, asking and producing. Nor do they look at the signing key, which only
+//! certificates need.
 
+use super::sql_place;
 use std::path::Path;
 use watertight_config::{Definitions, PipelineConfig, Problem, Problems, Source};
 use watertight_core::schema::{ModelDef, StreamDef, silver_schema};
 use watertight_pipeline::checks::{CheckError, Checks};
 use watertight_pipeline::gold::engine::{ModelError, ModelPlan};
+use watertight_verify::report::signature::SigningKey;
 
 /// Loads the pipeline file for a command that works with it.
 ///
@@ -25,7 +28,7 @@ pub(crate) fn load(path: &Path) -> Result<PipelineConfig, Problems> {
 pub(crate) fn examine(path: &Path) -> Result<PipelineConfig, Problems> {
     load_and(path, |found| {
         let models = found.models.iter().flat_map(|model| problems_of_model(model, found));
-        problems_of_all_checks(found).into_iter().chain(models).collect()
+        problems_of_all_checks(found).into_iter().chain(models).chain(problem_of_signing_key(found)).collect()
     })
 }
 
@@ -71,9 +74,19 @@ fn problems_of_model(model: &ModelDef, found: &Definitions) -> Vec<Problem> {
     };
     let problem = |reason: &String| {
         let (at, what, suggestion) = words(reason);
+        // Of most complaints the planner gives no place: then the name that it complains of tells.
+        let at = at.or_else(|| sql_place::of(&what, &model.sql));
         found.source.sql_problem(&model.name, at, &what, suggestion)
     };
     reasons.iter().map(problem).collect()
+}
+
+/// What `verify --certificate` would say of the signing key.
+fn problem_of_signing_key(found: &Definitions) -> Option<Problem> {
+    let error = SigningKey::parse(found.signing_key.as_ref()?.expose()).err()?;
+    let of_file = "certificates.signing_key_file";
+    let key = if found.source.has(of_file) { of_file } else { "certificates.signing_key" };
+    Some(found.source.problem(key, format!("verify cannot sign with it: {error}"), None))
 }
 
 /// The planner's `[line L, column C: ]what is wrong[. Did you mean 'x'?]` in its parts.

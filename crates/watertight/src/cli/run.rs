@@ -2,7 +2,7 @@
 
 use super::pipeline_file;
 use super::{Exit, quantity};
-use crate::status::{HealthWriter, ProgressLine};
+use crate::status::{HealthWriter, ProgressLine, RetentionWatch};
 use crate::{Outside, wiring};
 use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -202,8 +202,9 @@ fn keep_house(
     let LogConfig::Local { retention, .. } = &config.log;
     let age = retention.age_us.map(|us| Duration::from_micros(us.unsigned_abs()));
     let mut next_retention = std::time::Instant::now();
-    let mut line = ProgressLine::on_stderr();
+    let (mut line, mut watch) = (ProgressLine::on_stderr(), RetentionWatch::default());
     while !ended.wait(HEALTH_EVERY) {
+        watch.look(config, log, lake);
         let rebuilding = health.rebuilding();
         writer.write(&health.all(), &health.commit_times(), &rebuilding);
         match rebuilding_line(&rebuilding) {

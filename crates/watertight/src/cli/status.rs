@@ -2,7 +2,7 @@
 
 use super::Exit;
 use super::{output, pipeline_file};
-use crate::status::{gather, render};
+use crate::status::{Ages, gather, render};
 use crate::wiring;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -42,8 +42,10 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
     let config = pipeline_file::load(&args.file)?;
     let (log, lake) = (wiring::look_at_log(&config), wiring::open_lake(&config));
+    let mut ages = Ages::default();
     loop {
-        let status = gather(&config, log.as_ref(), lake.as_ref(), RunLock::holder(&config.lake));
+        let mut status = gather(&config, log.as_ref(), lake.as_ref(), RunLock::holder(&config.lake));
+        ages.fill(&mut status, log.as_ref());
         let text = match args.format {
             Format::Text => render(&status, SystemClock.now_us()),
             Format::Json => format!("{}\n", serde_json::to_string(&status)?),

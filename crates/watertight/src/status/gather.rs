@@ -4,6 +4,7 @@
 //! the reason with the stream or model it belongs to.
 
 use super::Verified;
+use super::headroom::{Headroom, spares_what_is_unread};
 use super::health_file::{HealthFile, Reading};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -68,6 +69,29 @@ pub(crate) struct StreamStatus {
     pub(crate) error: Option<String>,
 }
 
+#[cfg(test)]
+impl StreamStatus {
+    /// A stream of which only these partitions are known.
+    pub(super) fn for_tests(stream: &str, topic: &str, partitions: Vec<PartitionStatus>) -> Self {
+        Self {
+            stream: stream.to_owned(),
+            topic: topic.to_owned(),
+            in_log: 0,
+            bronze: 0,
+            outcome: Outcome::default(),
+            dead_letter_rows: 0,
+            lag: 0,
+            watermark_us: None,
+            last_commit_us: None,
+            silver_version: None,
+            partitions,
+            reading: None,
+            unreadable: Vec::new(),
+            error: None,
+        }
+    }
+}
+
 /// A partition's status.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct PartitionStatus {
@@ -87,6 +111,10 @@ pub(crate) struct PartitionStatus {
     pub(crate) watermark_us: Option<i64>,
     /// Whether it is idle.
     pub(crate) idle: bool,
+    /// Why it stopped by itself, with the exact range and what to do; `None` where it did not.
+    pub(crate) stopped: Option<String>,
+    /// How far bronze's position is from the first offset that the log keeps; `None` where it has none.
+    pub(crate) headroom: Option<Headroom>,
 }
 
 /// A model's status.
@@ -146,7 +174,17 @@ pub(crate) fn gather(config: &PipelineConfig, log: &dyn EventLog, lake: &dyn Lak
     let health = HealthFile::read(&config.state, run_by.as_deref());
     let streams = config.streams.iter().map(|def| {
         let reading = health.streams.get(&def.name).cloned();
-        stream_status(def, log, lake, reading)
+        let stopped = health.stopped.get(&def.name).cloned().unwrap_or_default();
+        let mut status = stream_status(def, log, lake, reading);
+        for partition in &mut status.partitions {
+            partition.stopped = stopped.get(&partition.partition).cloned();
+            if spares_what_is_unread(config)
+                && let Some(headroom) = &mut partition.headroom
+            {
+                headroom.near = false;
+            }
+        }
+        status
     });
     let models = config.models.iter().map(|def| {
         let reading = health.models.get(&def.name).cloned();
@@ -200,17 +238,19 @@ fn partition_status(
 ) -> PartitionStatus {
     let key = (topic.incarnation.clone(), number);
     let at = |table: Option<&Table>| table.and_then(|table| table.positions.get(&key).copied());
-    let silver = at(silver);
+    let (bronze, silver) = (at(bronze), at(silver));
     let time = times.partitions.get(&number).copied().unwrap_or_default();
     PartitionStatus {
         partition: number,
         earliest: bounds.earliest,
         next: bounds.next,
-        bronze: at(bronze),
+        bronze,
         silver,
         lag: (bounds.next - silver.unwrap_or(bounds.earliest)).max(0),
         watermark_us: time.watermark_us,
         idle: time.idle,
+        stopped: None,
+        headroom: bronze.map(|position| Headroom::of(position, bounds)),
     }
 }
 

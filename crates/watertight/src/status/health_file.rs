@@ -20,6 +20,8 @@ pub(crate) struct HealthFile {
     pub(crate) process: u32,
     /// Streams by name.
     pub(crate) streams: BTreeMap<String, Reading>,
+    /// Why partitions stopped that did so by themselves, by stream and number.
+    pub(crate) stopped: BTreeMap<String, BTreeMap<i32, String>>,
     /// Models by name.
     pub(crate) models: BTreeMap<String, Reading>,
 }
@@ -49,6 +51,9 @@ impl HealthFile {
         let believed = |reading: &Reading| its_own || (run_by.is_none() && lasting(reading));
         file.streams.retain(|_, reading| believed(reading));
         file.models.retain(|_, reading| believed(reading));
+        if !its_own && run_by.is_some() {
+            file.stopped.clear();
+        }
         file
     }
 }
@@ -85,6 +90,9 @@ impl HealthWriter {
             conditions.entry(part.clone()).or_insert(Condition::Running);
         }
         for (part, condition) in &conditions {
+            if let (Part::Partition(stream, partition), Condition::Failed { error }) = (part, condition) {
+                file.stopped.entry(stream.clone()).or_default().insert(*partition, error.clone());
+            }
             let reading = Reading {
                 condition: condition.clone(),
                 commit_ms: commit_times.get(part).map(|time| time.as_secs_f64() * 1e3),
@@ -93,7 +101,7 @@ impl HealthWriter {
             match part {
                 Part::Stream(name) => file.streams.insert(name.clone(), reading),
                 Part::Model(name) => file.models.insert(name.clone(), reading),
-                Part::Ops => None,
+                Part::Partition(..) | Part::Ops => None,
             };
         }
         if let Err(error) = self.overwrite(&file) {
@@ -115,6 +123,7 @@ mod tests {
         let conditions = BTreeMap::from([
             (Part::Stream("s".to_owned()), condition),
             (Part::Model("m".to_owned()), Condition::Failed { error: "no".to_owned() }),
+            (Part::Partition("s".to_owned(), 3), Condition::Failed { error: "gone".to_owned() }),
         ]);
         HealthWriter::new(dir).write(&conditions, &BTreeMap::new(), &BTreeMap::new());
     }
@@ -130,11 +139,12 @@ mod tests {
         let me = format!("process {}", std::process::id());
         let known = |run_by: Option<&str>| {
             let file = HealthFile::read(dir.path(), run_by);
-            (file.streams.len(), file.models.len())
+            (file.streams.len(), file.models.len(), file.stopped.get("s").and_then(|stopped| stopped.get(&3)).cloned())
         };
-        assert_eq!(known(Some(me.as_str())), (1, 1));
-        assert_eq!(known(None), (0, 1));
-        assert_eq!(known(Some("process 1")), (0, 0));
+        let gone = Some("gone".to_owned());
+        assert_eq!(known(Some(me.as_str())), (1, 1, gone.clone()));
+        assert_eq!(known(None), (0, 1, gone));
+        assert_eq!(known(Some("process 1")), (0, 0, None));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A status as text for people.
 
 use super::gather::{Status, StreamStatus};
+use super::headroom::Headroom;
 use super::health_file::Reading;
 use std::fmt::{Display, Write as _};
 use watertight_pipeline::runtime::Condition;
@@ -61,8 +62,8 @@ fn render_stream(text: &mut String, stream: &StreamStatus, now_us: i64) {
     );
     let _infallible = writeln!(
         text,
-        "  {:>9} {:>12} {:>12} {:>12} {:>12} {:>8}  watermark",
-        "partition", "earliest", "next", "bronze", "silver", "lag"
+        "  {:>9} {:>12} {:>12} {:>12} {:>12} {:>8} {:>14}  watermark",
+        "partition", "earliest", "next", "bronze", "silver", "lag", "headroom"
     );
     for p in &stream.partitions {
         let at = |position: Option<i64>| position.map_or("-".to_owned(), |at| at.to_string());
@@ -70,14 +71,22 @@ fn render_stream(text: &mut String, stream: &StreamStatus, now_us: i64) {
         let idle = if p.idle { " (idle)" } else { "" };
         let _infallible = writeln!(
             text,
-            "  {:>9} {:>12} {:>12} {:>12} {:>12} {:>8}  {watermark}{idle}",
+            "  {:>9} {:>12} {:>12} {:>12} {:>12} {:>8} {:>14}  {watermark}{idle}",
             p.partition,
             p.earliest,
             p.next,
             known(&stream.unreadable, "bronze", at(p.bronze)),
             silver(&at(p.silver)),
-            silver(&p.lag)
+            silver(&p.lag),
+            p.headroom.as_ref().map_or_else(|| "-".to_owned(), Headroom::short)
         );
+    }
+    for p in &stream.partitions {
+        if let Some(stopped) = &p.stopped {
+            let _infallible = writeln!(text, "  partition {} STOPPED: {stopped}", p.partition);
+        } else if let Some(told) = p.headroom.as_ref().and_then(|headroom| headroom.told(p.earliest)) {
+            let _infallible = writeln!(text, "  partition {}: {told}", p.partition);
+        }
     }
 }
 

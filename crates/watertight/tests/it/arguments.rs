@@ -29,6 +29,9 @@ fn a_wrong_command_line_ends_with_2_and_help_with_0() {
         &["verify", "--lake", "y", "--every", "5s"],
         &["verify", "--lake", "y", "--follow", "--until", "3"],
         &["verify", "--lake", "y", "--follow", "--every", "0s"],
+        &["verify", "--lake", "y", "--wait", "5s"],
+        &["verify", "--lake", "y", "--force"],
+        &["verify", "--lake", "y", "--since", "yesterday"],
         &["keygen"],
     ] {
         let answer = watertight(dir.path(), wrong);

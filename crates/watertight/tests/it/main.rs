@@ -5,6 +5,7 @@ mod books;
 mod demo;
 mod init;
 mod kills;
+mod not_balanced;
 mod producing;
 mod runbook_sql;
 mod schema;
@@ -12,6 +13,7 @@ mod status;
 mod topics;
 mod validate;
 mod verify;
+mod verify_beside;
 mod whole_path;
 
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! The SQL of users' runbooks, as it stands, through `watertight sql`. DuckDB runs the same file in
 //! `tests/readers/runbook.py`.
 
-use super::{fine, scratch};
+use super::{fine, scratch, watertight, watertight_with_input};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -35,6 +35,15 @@ fn statements(day: &str) -> Vec<String> {
 fn rows(dir: &Path, statement: &str) -> Vec<Value> {
     let out = fine(dir, &["sql", "-f", PIPELINE, "--format", "json", &format!("{statement};")]);
     out.lines().map(|line| serde_json::from_str(line).expect("each line is a row")).collect()
+}
+
+/// The rows of each answer to several statements: an empty line stands between two answers.
+fn answers(out: &str) -> Vec<Vec<Value>> {
+    let lines: Vec<&str> = out.lines().collect();
+    let rows = |lines: &[&str]| -> Vec<Value> {
+        lines.iter().map(|line| serde_json::from_str(line).expect("a row")).collect()
+    };
+    lines.split(|line| line.is_empty()).map(rows).collect()
 }
 
 fn today(dir: &Path) -> String {
@@ -88,6 +97,9 @@ fn the_four_statements_of_a_runbook_run_as_they_stand_and_say_what_was_produced(
         let of_events = statements(DAY);
         let (doubled, late) = (rows(dir, &of_events[1]), rows(dir, &of_events[2]));
         let (letters, produced) = (rows(dir, &of_events[3]), produced(dir));
+        // All four in one argument, as they stand in the document, but for the day of the first.
+        let together = RUNBOOK.replacen(DAY, &day, 1);
+        let together = answers(&fine(dir, &["sql", "-f", PIPELINE, "--format", "json", &together]));
         if today(dir) != day {
             continue;
         }
@@ -96,6 +108,8 @@ fn the_four_statements_of_a_runbook_run_as_they_stand_and_say_what_was_produced(
         let once = rows(dir, &of_events[1].replace("> 1", "= 1"));
         assert_eq!(once.len(), produced.rows, "it looks at every row");
         late_is(dir, &late, &produced);
+        assert_eq!(together.iter().map(Vec::len).collect::<Vec<_>>(), [4, 0, 1, 10]);
+        assert_eq!(together[2], late);
         letters_are(&letters, produced.reasons);
         return;
     }
@@ -134,6 +148,23 @@ fn letters_are(answer: &[Value], mut reasons: BTreeMap<String, usize>) {
         let left = left.filter(|left| **left > 0).unwrap_or_else(|| panic!("no such letter was produced: {row}"));
         *left -= 1;
     }
+}
+
+#[test]
+fn several_statements_are_answered_apart_until_one_fails_and_the_error_names_it() {
+    let dir = scratch();
+    let dir = dir.path();
+    fine(dir, &["init", "api-usage", "x"]);
+    let two = "select 1 as a; select 2 as a where false;";
+    assert_eq!(fine(dir, &["sql", "-f", PIPELINE, "--format", "json", two]), "{\"a\":1}\n\n");
+    assert_eq!(fine(dir, &["sql", "-f", PIPELINE, "--format", "csv", two]), "a\n1\n\na\n");
+    let piped = watertight_with_input(dir, &["sql", "-f", PIPELINE, "--format", "csv"], two);
+    assert_eq!((piped.code, piped.out.as_str()), (Some(0), "a\n1\n\na\n"), "{}", piped.err);
+    let failed = watertight(dir, &["sql", "-f", PIPELINE, "--format", "csv", "select 1 as a; selec 2; select 3"]);
+    assert_eq!((failed.code, failed.out.as_str()), (Some(1), "a\n1\n\n"), "{}", failed.err);
+    assert!(failed.err.starts_with("error: statement 2 of 3: "), "{}", failed.err);
+    let none = watertight(dir, &["sql", "-f", PIPELINE, "; -- nothing"]);
+    assert!(none.code == Some(1) && none.err.contains("no statement in the query"), "{}", none.err);
 }
 
 #[test]

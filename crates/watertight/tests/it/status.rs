@@ -142,6 +142,9 @@ fn status_changes_nothing_and_needs_no_right_to_write() {
     fine(dir, &["run", "-f", "p.yaml", "--until-caught-up"]);
     let (before, said) = (listing(dir), json(dir));
     assert_eq!(said.1["streams"][0]["bronze"].as_u64(), Some(3), "{}", said.1);
+    let partitions = said.1["streams"][0]["partitions"].as_array().expect("a list");
+    let headroom: Vec<i64> = partitions.iter().filter_map(|one| one["headroom"]["records"].as_i64()).collect();
+    assert_eq!((headroom.len(), headroom.iter().sum::<i64>()), (partitions.len(), 3), "{}", said.1);
     assert_eq!(listing(dir), before);
     let at = dir.to_str().expect("UTF-8");
     let Some(_mount) = Mount::new(dir, &[&["--bind", at], &["-o", "remount,ro,bind"]]) else { return };

@@ -168,6 +168,60 @@ fn an_error_in_an_sql_file_names_the_file_with_line_and_column() {
 }
 
 #[test]
+fn what_the_planner_gives_no_place_for_is_placed_by_its_name_and_said_in_plain_words() {
+    let dir = scratch();
+    fs::write(
+        dir.path().join("p.yaml"),
+        "pipeline: market\nlog: { local: { path: data/log } }\nlake: data/lake\nstreams:\n  ticks:\n    event_id: id\n    \
+         event_time: { column: ts, watermark: 2 h }\n    columns: { id: string, price: \"decimal(18,4)\", ts: timestamp }\n\
+         models:\n  m: { from: ticks, window: 1 min, sql: m.sql }\n",
+    )
+    .expect("write");
+    for (column, told) in [
+        ("sum(id) AS s", "m.sql:3:3: there is no sum(string)"),
+        ("sum(price, price) AS s", "m.sql:3:3: there is no sum(decimal(18, 4), decimal(18, 4))"),
+        ("max(price) - min(ts) AS d", "m.sql: decimal(18, 4) - timestamp cannot be computed; "),
+        ("count(*) AS n, max(price) AS n", "m.sql: columns 2 and 3 of the SELECT have the same name; "),
+        ("cast(max(price) AS foo) AS n", "m.sql:3:22: there is no type foo"),
+        ("first_value(price) AS f", "m.sql:3:3: first_value() depends on the order of rows; "),
+    ] {
+        let sql = format!("SELECT\n  window_start,\n  {column}\nFROM ticks\nGROUP BY window_start\n");
+        fs::write(dir.path().join("m.sql"), sql).expect("write");
+        let answer = watertight(dir.path(), &["validate", "p.yaml"]);
+        assert_eq!(answer.code, Some(78), "{column}: {}", answer.out);
+        assert!(answer.err.starts_with(&format!("p.yaml:10:41: error: {told}")), "{column}: {}", answer.err);
+        for word in ["Internal error", "DataFusion", "Decimal128", "Utf8", "Candidate"] {
+            assert!(!answer.err.contains(word), "{column}: {}", answer.err);
+        }
+    }
+}
+
+#[test]
+fn a_signing_key_that_verify_would_refuse_is_a_problem_and_is_not_shown() {
+    let dir = scratch();
+    let dir = dir.path();
+    let file = "pipeline: signed\nlog: { local: { path: data/log } }\nlake: data/lake\nstreams:\n  ticks:\n    event_id: \
+                id\n    event_time: { column: ts, watermark: 2 h }\n    columns: { id: string, ts: timestamp }\n";
+    let validated = |key: &str| {
+        fs::write(dir.join("p.yaml"), format!("{file}certificates: {{ {key} }}\n")).expect("write");
+        watertight(dir, &["validate", "p.yaml"])
+    };
+    assert_eq!(watertight(dir, &["keygen", "auditor.key"]).code, Some(0));
+    fs::write(dir.join("no.key"), "hunter2\n").expect("write");
+    let right = validated("signing_key_file: auditor.key");
+    assert_eq!((right.code, right.err.as_str()), (Some(0), ""));
+    for (key, told) in [
+        ("signing_key: hunter2", "p.yaml:9:30: error: verify cannot sign with it: not a key: "),
+        ("signing_key_file: no.key", "p.yaml:9:35: error: verify cannot sign with it: not a key: "),
+        ("signing_key_file: auditor.key.pub", "p.yaml:9:35: error: verify cannot sign with it: this is a public key; "),
+    ] {
+        let answer = validated(key);
+        assert_eq!(answer.code, Some(78), "{key}");
+        assert!(answer.err.starts_with(told) && !answer.err.contains("hunter2"), "{key}: {}", answer.err);
+    }
+}
+
+#[test]
 fn a_misspelt_level_of_logs_is_a_wrong_command_line() {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_watertight"))
         .args(["validate", "nowhere.yaml"])

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const PIPELINE: &str = "
+pub(super) const PIPELINE: &str = "
 pipeline: notes
 log: { local: { path: log } }
 lake: data/lake
@@ -25,10 +25,10 @@ models:
   per_minute: { from: notes, window: 1 min, sql: \"SELECT window_start, count(*) AS notes FROM notes GROUP BY window_start\" }
 ";
 
-const LEDGER: &str = "acked.ledger";
+pub(super) const LEDGER: &str = "acked.ledger";
 
 /// A lake with rows in every table: thirty events, two of them twice, and one that is none.
-fn lake(dir: &Path) {
+pub(super) fn lake(dir: &Path) {
     fs::write(dir.join("p.yaml"), PIPELINE).expect("written");
     let event = |n: u32| format!("{{\"id\":\"e{n}\",\"at\":\"2026-03-01T10:0{}:00Z\"}}\n", n / 5);
     let lines: String = (0..30).chain(0..2).map(event).collect();
@@ -36,20 +36,20 @@ fn lake(dir: &Path) {
     fine(dir, &["run", "-f", "p.yaml", "--until-caught-up", "--close-windows"]);
 }
 
-fn produce(dir: &Path, lines: &str) {
+pub(super) fn produce(dir: &Path, lines: &str) {
     let arguments = ["produce", "-f", "p.yaml", "--stream", "notes", "--input", "-", "--ledger", LEDGER];
     let produced = watertight_with_input(dir, &arguments, lines);
     assert_eq!(produced.code, Some(0), "{}", produced.err);
 }
 
 /// Brings one more event into the tables.
-fn bring(dir: &Path, id: &str) {
+pub(super) fn bring(dir: &Path, id: &str) {
     produce(dir, &format!("{{\"id\":\"{id}\",\"at\":\"2026-03-01T11:00:00Z\"}}\n"));
     fine(dir, &["run", "-f", "p.yaml", "--until-caught-up"]);
 }
 
 /// As [`bring`]; gives the file of silver that it is in, its partition and its offset.
-fn one_more(dir: &Path, id: &str) -> (PathBuf, i64, i64) {
+pub(super) fn one_more(dir: &Path, id: &str) -> (PathBuf, i64, i64) {
     let before = files(&dir.join("data/lake/silver/notes"));
     bring(dir, id);
     let file = files(&dir.join("data/lake/silver/notes")).difference(&before).next().expect("a new file").clone();
@@ -60,7 +60,7 @@ fn one_more(dir: &Path, id: &str) -> (PathBuf, i64, i64) {
 }
 
 /// The data files of a table.
-fn files(folder: &Path) -> BTreeSet<PathBuf> {
+pub(super) fn files(folder: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     for entry in fs::read_dir(folder).expect("listed") {
         let path = entry.expect("an entry").path();
@@ -74,7 +74,7 @@ fn files(folder: &Path) -> BTreeSet<PathBuf> {
 }
 
 /// Exit code and report.
-fn verify(dir: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
+pub(super) fn verify(dir: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
     let all = [&["verify", "-f", "p.yaml", "--format", "json"], arguments].concat();
     let answer = watertight(dir, &all);
     let report = serde_json::from_str(&answer.out).unwrap_or_else(|e| panic!("{e}: {}{}", answer.out, answer.err));
@@ -82,11 +82,11 @@ fn verify(dir: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
     (answer.code, report)
 }
 
-fn codes(report: &Value) -> Vec<&str> {
+pub(super) fn codes(report: &Value) -> Vec<&str> {
     report["findings"].as_array().into_iter().flatten().filter_map(|finding| finding["code"].as_str()).collect()
 }
 
-fn status(dir: &Path) -> (String, Value) {
+pub(super) fn status(dir: &Path) -> (String, Value) {
     let json = fine(dir, &["status", "-f", "p.yaml", "--format", "json"]);
     let json: Value = serde_json::from_str(&json).expect("JSON");
     (fine(dir, &["status", "-f", "p.yaml"]), json["verified"].clone())
@@ -141,7 +141,7 @@ fn one_byte_of_a_file_and_one_line_of_a_ledger_are_faults() {
 }
 
 #[test]
-fn what_is_no_lake_or_lacks_a_table_is_2_and_no_finding() {
+fn what_is_no_lake_or_lies_behind_a_link_is_2_and_no_finding_and_a_table_that_is_gone_is_one() {
     let dir = scratch();
     let dir = dir.path();
     lake(dir);
@@ -153,11 +153,12 @@ fn what_is_no_lake_or_lacks_a_table_is_2_and_no_finding() {
     }
     fs::rename(dir.join("data/lake/silver"), dir.join("elsewhere")).expect("moved");
     let (code, report) = verify(dir, &[]);
-    assert_eq!((code, report["verdict"].as_str(), codes(&report).len()), (Some(2), Some("unable"), 0), "{report}");
+    assert_eq!((code, codes(&report)), (Some(1), vec!["log.table_missing"]), "{report}");
+    assert_eq!(report["findings"][0]["place"]["table"], "silver.notes");
     assert!(report["unable"].to_string().contains("as it lacks silver.notes"), "{report}");
     std::os::unix::fs::symlink(dir.join("elsewhere"), dir.join("data/lake/silver")).expect("linked");
     let (code, report) = verify(dir, &[]);
-    assert_eq!(code, Some(2), "{report}");
+    assert_eq!((code, report["verdict"].as_str(), codes(&report).len()), (Some(2), Some("unable"), 0), "{report}");
     assert!(report["unable"].to_string().contains("leads out of the lake's folder"), "{report}");
 }
 
@@ -245,10 +246,10 @@ fn status_shows_the_last_verdict_over_the_whole_lake() {
 }
 
 /// A child that is killed when the test ends, however.
-struct Running(Child);
+pub(super) struct Running(Child);
 
 impl Running {
-    fn start(dir: &Path, arguments: &[&str]) -> Self {
+    pub(super) fn start(dir: &Path, arguments: &[&str]) -> Self {
         let out = File::create(dir.join(format!("{}.out", arguments[0]))).expect("made");
         let err = File::create(dir.join(format!("{}.err", arguments[0]))).expect("made");
         let child = Command::new(env!("CARGO_BIN_EXE_watertight"))
@@ -262,7 +263,7 @@ impl Running {
     }
 
     /// Tells it to stop; gives its exit code.
-    fn stop(mut self) -> Option<i32> {
+    pub(super) fn stop(mut self) -> Option<i32> {
         let sent = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().expect("sent");
         assert!(sent.success());
         self.0.wait().expect("it ends").code()
@@ -276,7 +277,7 @@ impl Drop for Running {
     }
 }
 
-fn until<T>(dir: &Path, what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
+pub(super) fn until<T>(dir: &Path, what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(value) = holds() {

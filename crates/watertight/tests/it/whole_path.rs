@@ -341,6 +341,13 @@ fn a_damaged_block_costs_its_offsets_which_are_named_and_counted_as_lost() {
     let number = |value: &serde_json::Value| value.as_u64().expect("a number");
     assert!(number(&stream["outcome"]["lost"]) > 0, "{status}");
     assert_eq!(number(&stream["outcome"]["lost"]) + number(&stream["bronze"]), 5000, "{status}");
+    let lost = number(&stream["outcome"]["lost"]);
+    let listed = "select _kafka_partition as p, sum(to_offset - from_offset) as lost, cause from silver.stock_ticks_gaps \
+                  group by 1, 3";
+    assert_eq!(sql(dir, pipeline, listed), format!("p,lost,cause\n0,{lost},damaged\n"));
+    let verified = fine(dir, &["verify", "-f", pipeline]);
+    assert!(verified.contains(" declared lost; nothing else is lost, doubled or altered"), "{verified}");
+    assert!(verified.contains("offsets.declared"), "{verified}");
 }
 
 #[test]

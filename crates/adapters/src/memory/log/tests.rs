@@ -86,3 +86,20 @@ fn offsets_without_a_record_come_as_gaps_with_their_cause() {
     log.retain_from(TOPIC, 0, 5).unwrap();
     assert_eq!(fetch(&log, 5).gaps, [Gap { from: 5, to: 7, cause: none }], "from within a gap");
 }
+
+#[test]
+fn behind_a_cut_off_end_offsets_are_given_again() {
+    let log = log();
+    for value in ["a", "b", "c"] {
+        append(&log, value).unwrap();
+    }
+    log.skip_offsets(TOPIC, 0, 4).unwrap();
+    log.truncate(TOPIC, 0, 5).unwrap();
+    assert_eq!(fetch(&log, 0).gaps, [Gap { from: 3, to: 5, cause: GapCause::NoRecord }]);
+    log.truncate(TOPIC, 0, 1).unwrap();
+    let mut behind = log.reader(TOPIC, &[ReadFrom::offset(0, 3)]).unwrap();
+    let error = behind.fetch(1 << 20, Duration::ZERO).unwrap_err();
+    assert_eq!((error.kind, error.range), (ErrorKind::Stop, Some(OffsetRange { partition: 0, from: 1, to: 3 })));
+    assert_eq!(append(&log, "z"), Ok(1));
+    assert_eq!(fetch(&log, 1).records.value(0), Some(&b"z"[..]));
+}

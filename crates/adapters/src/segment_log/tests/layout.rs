@@ -122,7 +122,9 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
     #[test]
-    fn what_is_packed_is_unpacked(batch in proptest::collection::vec(any_record(), 1..30), codec in 0..3_usize) {
+    fn what_is_packed_is_unpacked(
+        batch in proptest::collection::vec(any_record(), 1..30), codec in 0..3_usize, used in 0..9_000_usize,
+    ) {
         let headers: Vec<Vec<(&str, Option<&[u8]>)>> =
             batch.iter().map(|(_, _, h, _)| h.iter().map(|(n, v)| (n.as_str(), v.as_deref())).collect()).collect();
         let records: Vec<NewRecord<'_>> = batch
@@ -134,9 +136,13 @@ proptest! {
             .collect();
         let mut block = Block::pack(&records, CODECS[codec], &mut Vec::new(), Vec::new()).unwrap();
         block.place(7, 100, 64);
-        let header = Header::decode(block.bytes.first_chunk().unwrap(), 7, 64).unwrap();
-        prop_assert_eq!(header.block_len(), block.bytes.len() as u64);
-        let stored = &block.bytes[HEADER_LEN..HEADER_LEN + header.stored_len as usize];
+        // What buffers were used for before leaves nothing in a block.
+        let mut again = Block::pack(&records, CODECS[codec], &mut vec![0xAA; used / 2], vec![0xBB; used]).unwrap();
+        again.place(7, 100, 64);
+        prop_assert_eq!(again.bytes(), block.bytes());
+        let header = Header::decode(block.bytes().first_chunk().unwrap(), 7, 64).unwrap();
+        prop_assert_eq!(header.block_len(), block.bytes().len() as u64);
+        let stored = &block.bytes()[HEADER_LEN..HEADER_LEN + header.stored_len as usize];
         prop_assert!(header.vouches_for(stored));
         let mut raw = Vec::new();
         prop_assert!(header.unpack(stored, &mut raw).is_some());
@@ -158,7 +164,7 @@ proptest! {
         while take_record(&mut rest, 0).is_some() {}
         let mut block = Block::pack(&[NewRecord::default()], Codec::None, &mut Vec::new(), Vec::new()).unwrap();
         block.place(0, 0, 0);
-        let header = Header::decode(block.bytes.first_chunk().unwrap(), 0, 0).unwrap();
+        let header = Header::decode(block.bytes().first_chunk().unwrap(), 0, 0).unwrap();
         let header = Header { codec: CODECS[codec as usize], raw_len: 4_000, stored_len: bytes.len() as u32, ..header };
         prop_assert!(!header.vouches_for(&bytes));
         header.unpack(&bytes, &mut Vec::new());

@@ -135,6 +135,7 @@ fn differences(log: &Books, copy: &Books) -> Vec<String> {
     other("incarnation", log.incarnation == copy.incarnation);
     other("entries", log.entries == copy.entries);
     other("totals", log.totals == copy.totals);
+    other("leader_epochs", log.leader_epochs == copy.leader_epochs);
     other("watermarks", log.watermarks == copy.watermarks);
     other("largest_event_time_us", log.largest_event_time_us == copy.largest_event_time_us);
     other("decisions", log.decisions == copy.decisions);

@@ -40,7 +40,7 @@ impl<'a> Followed<'a> {
     /// Takes the next version; without findings nothing is judged, only carried on.
     pub(super) fn follow(&mut self, step: &Step<'_>, findings: Option<&Findings>) {
         self.known &= !step.unknown;
-        let covers = matches!(self.layer, Layer::Bronze | Layer::Silver | Layer::DeadLetters);
+        let covers = matches!(self.layer, Layer::Bronze | Layer::Silver | Layer::DeadLetters | Layer::Gaps);
         let said: BTreeMap<String, i64> = match (step.books, step.commit) {
             // From a copy: its entries tell the positions.
             (Some(books), None) => expected(books),

@@ -151,7 +151,7 @@ fn of_entry(layer: Layer, entry: &Entry) -> Option<Sum> {
         Layer::Bronze => (counts.records, [0; 3]),
         Layer::DeadLetters => (counts.dead_letters, [0; 3]),
         Layer::Silver => (counts.silver, [counts.late, counts.future, counts.unknown_fields]),
-        Layer::Gold | Layer::Other => return None,
+        Layer::Gaps | Layer::Gold | Layer::Other => return None,
     };
     let checksum = if layer == Layer::Silver { None } else { checksum::parse(&entry.checksum) };
     Some(Sum { rows, checksum, flags, range: (entry.from, entry.to) })

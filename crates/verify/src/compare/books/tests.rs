@@ -2,10 +2,12 @@
 
 use super::{check, check_pair};
 use crate::books::copies::Copies;
-use crate::books::{Books, Cause, Declared};
+use crate::books::{Books, Cause, Counts, Declared, Entry};
 use crate::finding::{Code, Finding, Findings};
 use crate::lake::Origin;
-use crate::rows::little_table::{LittleTable, Row, bronze_columns, codes, found, request, rows};
+use crate::rows::little_table::{LittleTable, Row, bronze_columns, codes, found, request, rows, utc};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use std::sync::Arc;
 
 /// Three appends over two partitions.
 fn three() -> LittleTable {
@@ -179,6 +181,52 @@ fn declared_gaps_must_lie_in_the_range_and_add_up() {
     assert_eq!(codes(&checked(&little)), [Code::BooksUnbalanced]);
     little.alter(1, |books| books.entries[0].gaps[0].to = 40);
     assert_eq!(codes(&checked(&little)), [Code::BooksUnbalanced]);
+}
+
+#[test]
+fn where_a_partition_begins_is_where_its_first_commit_does() {
+    let begun = || {
+        let mut little = LittleTable::bronze();
+        little.begin(&[(0, 500), (1, 0)]);
+        little.append(&rows(0, 500..510));
+        little
+    };
+    assert_eq!(checked(&begun()), []);
+    let mut little = begun();
+    little.alter(1, |books| (books.entries[0].from, books.entries[0].to) = (490, 490));
+    let findings = checked(&little);
+    assert_eq!(codes(&findings), [Code::BooksChain, Code::BooksPosition]);
+    assert_eq!(findings[0].place.offsets, Some((490, 500)));
+}
+
+#[test]
+fn silver_names_what_is_lost_as_often_as_it_counts_it_and_older_books_name_nothing() {
+    let gap = Declared { from: 3, to: 5, cause: Cause::Damaged };
+    let with = |gaps: Vec<Declared>, lost: u64| {
+        let columns = silver_columns();
+        let mut little = LittleTable::new("silver", "orders", columns, "_event_date");
+        let mut books = little.books(&[], &[]);
+        let outcome = Counts { lost, no_record: 8 - lost, ..Counts::default() };
+        let checksum = format!("{:032x}", 0);
+        books.entries = vec![Entry { partition: 0, from: 0, to: 8, outcome, checksum, gaps }];
+        books.totals = outcome;
+        little.commit(Origin::Ours(Box::new(books)), Vec::new(), &[]);
+        codes(&checked(&little))
+    };
+    assert_eq!(with(vec![gap], 2), []);
+    assert_eq!(with(Vec::new(), 2), []);
+    assert_eq!(with(vec![gap], 3), [Code::BooksUnbalanced]);
+}
+
+/// What tells a table of silver.
+fn silver_columns() -> SchemaRef {
+    let columns = vec![
+        Field::new("_event_time", utc(), false),
+        Field::new("_kafka_partition", DataType::Int32, false),
+        Field::new("_kafka_offset", DataType::Int64, false),
+        Field::new("_event_date", DataType::Date32, false),
+    ];
+    Arc::new(Schema::new(columns))
 }
 
 #[test]

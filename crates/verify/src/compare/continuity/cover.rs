@@ -148,7 +148,7 @@ impl Partition {
 }
 
 /// Merges ranges that come by their beginning and overlap or touch.
-pub(super) fn merge(ranges: impl Iterator<Item = Range>) -> Vec<Range> {
+pub(in crate::compare) fn merge(ranges: impl Iterator<Item = Range>) -> Vec<Range> {
     let mut merged: Vec<Range> = Vec::new();
     for (from, to) in ranges {
         match merged.last_mut() {
@@ -160,7 +160,7 @@ pub(super) fn merge(ranges: impl Iterator<Item = Range>) -> Vec<Range> {
 }
 
 /// What is left of ranges without others; both in order and merged.
-pub(super) fn without(ranges: &[Range], others: &[Range]) -> Vec<Range> {
+pub(in crate::compare) fn without(ranges: &[Range], others: &[Range]) -> Vec<Range> {
     let mut left = Vec::new();
     let mut others = others.iter().copied().peekable();
     for (from, to) in ranges.iter().copied() {

@@ -19,6 +19,7 @@ use crate::report::Part;
 use crate::request::{LogView, Request};
 use crate::rows::TableFacts;
 use cover::Cover;
+pub(super) use cover::{merge, without};
 use scan::{Met, Stretch};
 
 /// Passes over the files at most: what needs more of them has ranges that no log of ours could have.

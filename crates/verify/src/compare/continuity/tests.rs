@@ -166,6 +166,21 @@ fn a_range_that_no_log_could_have_is_not_looked_through_for_ever() {
 }
 
 #[test]
+fn what_lies_below_where_a_partition_begins_was_not_asked_for() {
+    let mut little = LittleTable::bronze();
+    little.begin(&[(0, 500), (1, 0)]);
+    little.append(&rows(0, 500..510));
+    assert_eq!(checked_by(&little, &Says(InLog::Record), &request()), []);
+    let findings = Findings::default();
+    let facts = little.facts(&findings);
+    assert_eq!(check(&little.table, Some(&facts), &NoLog, &request(), &findings).looked_at, 10);
+    // Behind its beginning, every offset was.
+    little.append(&rows(1, 0..5));
+    little.table.live.retain(|_, live| live.version != 3);
+    assert_eq!(checked(&little)[0].place.offsets, Some((0, 5)));
+}
+
+#[test]
 fn partitions_out_of_scope_are_not_judged() {
     let mut little = LittleTable::bronze();
     commit(&mut little, &[rows(0, 0..10), rows(1, 0..10)].concat(), &[rows(0, 0..9), rows(1, 0..9)].concat());

@@ -7,7 +7,7 @@
 use super::difference::{Difference, differences};
 use super::eras::Closed;
 use super::model::{Failure, Model};
-use super::provider::{Late, Rows, Selection, WINDOW_START, Which};
+use super::provider::{Late, Rows, Selection, WINDOW_END, WINDOW_START, Which};
 use super::show;
 use super::stretches::Stretch;
 use crate::finding::{Code, Findings, Place};
@@ -146,6 +146,9 @@ impl Judge<'_> {
         let late = |start: i64| computed.late.contains_key(&start) && !in_batch.contains(&start);
         let (before, after) = (only(&computed.on_time, late)?, only(&computed.all, late)?);
         let (keys, skipped) = (self.model.keys(), self.model.approximate());
+        // Late rows are counted by window: which group each would fall in only the model's SQL says.
+        let is_group = |key: &String| key != WINDOW_START && key != WINDOW_END;
+        let of_all = if keys.iter().any(is_group) { ", in any of its groups" } else { "" };
         differences(&before, &after, keys, skipped, |difference| {
             let (rows, row, would) = match difference {
                 Difference::Missing { expected } => (&before, expected, "the row would not be there".to_owned()),
@@ -163,8 +166,8 @@ impl Judge<'_> {
                 }
             };
             let count = start_of(rows, row).and_then(|start| computed.late.get(&start)).copied().unwrap_or(0);
-            let rows_are = if count == 1 { "row is" } else { "rows are" };
-            let what = format!("{count} {rows_are} late for the window; with all rows: {would}");
+            let late_rows = if count == 1 { "late row" } else { "late rows" };
+            let what = format!("{count} {late_rows} fell in the window{of_all}; with all rows: {would}");
             let place = Place::table(self.table).in_window(&self.window(rows, row));
             self.findings.add(Code::WindowLate, place, what);
         })

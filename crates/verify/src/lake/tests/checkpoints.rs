@@ -1,7 +1,8 @@
 //! Checkpoints: equal to their entries, lying, damaged, or all there is.
 
 use crate::finding::{Code, Kept};
-use crate::lake::little_log::{LittleLog, POSITION, SCHEMA, found, part};
+use crate::lake::Logs;
+use crate::lake::little_log::{LittleLog, POSITION, SCHEMA, append, found, part};
 use arrow::array::{
     ArrayRef, Int32Array, Int64Array, ListBuilder, MapBuilder, RecordBatch, StringArray, StringBuilder, StructArray,
 };
@@ -189,6 +190,31 @@ fn a_checkpoint_that_is_true_gives_nothing() {
     let (table, kept) = little.observe();
     assert_eq!(whats(&kept), Vec::<&str>::new());
     assert_eq!((table.unwrap().checkpoint, kept.unable.len()), (None, 0));
+}
+
+#[test]
+fn a_checkpoint_that_agreed_is_read_again_once_it_or_an_entry_below_it_is_another() {
+    let (little, mut logs) = (LittleLog::plain(), Logs::default());
+    let mut look = |little: &LittleLog| {
+        let before = logs.files_read();
+        let (table, kept) = little.observe_with(&mut logs);
+        logs.keep(table);
+        (found(&kept).len(), logs.files_read() - before)
+    };
+    Told::at(2).write(&little, 2);
+    assert_eq!((look(&little), look(&little)), ((0, 5), (0, 0)));
+    // Made in the background, behind the version that was looked at.
+    little.entry(4, &append(4, &[]));
+    Told::at(3).write(&little, 3);
+    assert_eq!((look(&little), look(&little)), ((0, 2), (0, 0)));
+    let mut told = Told::at(2);
+    told.adds.pop();
+    told.write(&little, 2);
+    assert_eq!((look(&little), look(&little)), ((1, 1), (1, 1)), "a lie is told by every look");
+    Told::at(2).write(&little, 2);
+    little.entry(1, &append(1, &[]));
+    let (found, read) = look(&little);
+    assert!(found > 0 && read == 3, "{found} found, {read} read");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Faults planted in a log, each found at its version.
 
+mod again;
 mod checkpoints;
 
 use super::little_log::{DAY, LittleLog, POSITION, add, append, foreign, found, metadata, ours, part};

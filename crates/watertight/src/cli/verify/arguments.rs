@@ -11,9 +11,9 @@ use watertight_verify::request::Bound;
     group = clap::ArgGroup::new("which").required(true).args(["file", "lake"]),
     after_help = "\
 Exit codes:
-  0   balanced: everything was checked, and nothing is lost, doubled or altered
+  0   balanced: all that was asked for was checked, and there is no fault; the answer says what that was
   1   a finding: at least one fault
-  2   not able to check (and no fault was seen), or the command line is wrong
+  2   not able to check (and no fault was seen), nothing to check, or the command line is wrong
   78  the pipeline file is wrong
 With --follow: the worst of all rounds, once SIGTERM or Ctrl-C ends it; a second signal ends it at once, with 2.
 
@@ -22,7 +22,7 @@ Examples:
   watertight verify -f pipeline.yaml --ledger acked-*.jsonl --report report.html
   watertight verify -f pipeline.yaml --certificate march.json --key auditor.key
   watertight verify -f pipeline.yaml --against march.json --public-key auditor.key.pub
-  watertight verify -f pipeline.yaml --follow --format json"
+  watertight verify -f pipeline.yaml --follow --wait '5 min' --format json"
 )]
 pub(crate) struct Args {
     /// The pipeline file.
@@ -34,10 +34,10 @@ pub(crate) struct Args {
     /// Look at this table only, such as silver.orders; may be given again.
     #[arg(long, value_name = "TABLE")]
     pub(super) table: Vec<String>,
-    /// Leave out commits before this version or time (RFC 3339).
+    /// Leave out commits before this version (17) or time (2026-01-05, 2026-01-05T14:30:00Z).
     #[arg(long, value_name = "BOUND", value_parser = bound)]
     pub(super) since: Option<Bound>,
-    /// Leave out commits after this version or time (RFC 3339).
+    /// Leave out commits after this version (17) or time (2026-01-05, 2026-01-05T14:30:00Z).
     #[arg(long, value_name = "BOUND", value_parser = bound)]
     pub(super) until: Option<Bound>,
     /// Look at this partition of the topics only; may be given again.
@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// Rest this long between two rounds, and longer where rounds take long.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = quantity::duration, requires = "follow")]
     pub(super) every: Duration,
+    /// With --follow: wait so long for the lake, where a pipeline has made no table yet. Without this it must be there.
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration, requires = "follow")]
+    pub(super) wait: Option<Duration>,
     /// Ledgers that producers wrote: each acknowledged id must be in the tables, at its position, and no other.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(super) ledger: Vec<PathBuf>,
@@ -67,6 +70,9 @@ pub(crate) struct Args {
     /// Sign the certificate with this private key, which `watertight keygen` made.
     #[arg(long, value_name = "FILE", requires = "certificate")]
     pub(super) key: Option<PathBuf>,
+    /// Replace the certificate's file where it is there already.
+    #[arg(long, requires = "certificate")]
+    pub(super) force: bool,
     /// Hold the tables against this certificate: nothing that it vouches for may have changed.
     #[arg(long, value_name = "FILE")]
     pub(super) against: Option<PathBuf>,
@@ -111,11 +117,13 @@ const MEMORY_LEAST: usize = 1 << 20;
 
 /// `17` → a version; `2026-01-05T14:30:00Z` or `2026-01-05` → a time.
 fn bound(text: &str) -> Result<Bound, String> {
-    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') {
-        let version = text.replace('_', "").parse().map(Bound::Version);
-        return version.map_err(|_| "expected a version such as 17 or a time such as 2026-01-05T14:30:00Z".to_owned());
-    }
-    quantity::instant_us(text).map(Bound::TimeUs)
+    let bound = match text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') {
+        true => text.replace('_', "").parse().map(Bound::Version).ok(),
+        false => quantity::instant_us(text).map(Bound::TimeUs).ok(),
+    };
+    bound.ok_or_else(|| {
+        "expected a version of the table such as 17, or a time with its zone such as 2026-01-05T14:30:00Z".to_owned()
+    })
 }
 
 /// `256 MiB` → bytes.
@@ -144,8 +152,9 @@ mod tests {
         assert_eq!(bound("17"), Ok(Bound::Version(17)));
         assert_eq!(bound("1970-01-02"), Ok(Bound::TimeUs(86_400_000_000)));
         assert_eq!(bound("1970-01-01T00:00:01Z"), Ok(Bound::TimeUs(1_000_000)));
-        for bad in ["", "_", "99999999999999999999", "yesterday", "-1"] {
-            assert!(bound(bad).is_err(), "{bad}");
+        for bad in ["", "_", "99999999999999999999", "yesterday", "-1", "2026-13-01", "2026-01-05T14:30:00"] {
+            let told = bound(bad).expect_err(bad);
+            assert!(told.contains("a version of the table such as 17"), "{bad}: {told}");
         }
     }
 

@@ -1,7 +1,9 @@
 //! Files of certificates and keys.
 //!
-//! Never: an unfinished certificate stands under its name; a key's text appears in a message.
+//! Never: an unfinished certificate stands under its name, or one in the place of another without `--force`; a key's text
+//! appears in a message.
 
+use super::outputs;
 use anyhow::{Context as _, bail};
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -56,14 +58,14 @@ fn public_key(given: &str) -> anyhow::Result<PublicKey> {
     PublicKey::parse(&text).with_context(|| format!("cannot check with {given}"))
 }
 
-/// Certifies what the report covers, and writes it: whole, or not at all.
+/// Certifies what the report covers, and writes it: whole, or not at all. Says in words what was written.
 pub(super) fn write(
-    file: &Path,
+    (file, force): (&Path, bool),
     report: &Report,
     request: &Request,
     key: Option<&SigningKey>,
     progress: &dyn Progress,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<String> {
     let statement = certify(report, request, progress)?;
     let text = Certificate::new(statement, key)?.to_text()?;
     let failed = || format!("cannot write {}", file.display());
@@ -73,11 +75,19 @@ pub(super) fn write(
         part.write_all(text.as_bytes())?;
         part.sync_all()
     });
-    if let Err(error) = written.and_then(|()| fs::rename(&unfinished, file)) {
+    // Somebody may have made it meanwhile.
+    let free = written.with_context(failed).and_then(|()| outputs::is_free(file, force));
+    if let Err(error) = free.and_then(|()| fs::rename(&unfinished, file).with_context(failed)) {
         let _may_not_be_there = fs::remove_file(&unfinished);
-        return Err(error).with_context(failed);
+        return Err(error);
     }
-    Ok(())
+    let signed = match key {
+        Some(key) => format!("signed; the public key is {}", key.public()),
+        None => {
+            "not signed: give --key, or certificates.signing_key in the pipeline file, to have it signed".to_owned()
+        }
+    };
+    Ok(format!("certificate: written to {}, {signed}", file.display()))
 }
 
 /// Reads a text file of at most so many bytes.

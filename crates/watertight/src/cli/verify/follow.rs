@@ -3,13 +3,14 @@
 //! Contract: it has the lowest priority and one thread, and rests at least `--every` between two rounds, and four times as
 //! long as the round took, up to a minute. Which versions a round checks is [`Follow`]'s to say. Each round is a line on
 //! standard output, and its verdict is left for `status`. After the first signal there is one more round, over what came
-//! since; the exit code is the worst verdict of all.
+//! since; the exit code is the worst verdict of all. A lake that is not there when it begins is waited for only as long as
+//! `--wait` says: a wrong folder must not pass for a pipeline that has nothing to tell.
 
 use super::{Args, Format, Subject, checked, exit_of, progress, request, scope, scratch_folder};
 use crate::cli::{Exit, output, said_once};
 use crate::status::Verified;
 use crate::wiring;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use watertight_adapters::system::{SystemClock, yield_to_others};
 use watertight_core::port::Clock as _;
 use watertight_verify::finding::{Place, Unable};
 use watertight_verify::follow::{Follow, Round};
-use watertight_verify::lake;
+use watertight_verify::lake::{self, Logs};
 use watertight_verify::report::Report;
 use watertight_verify::request::{Ids, Request};
 
@@ -41,7 +42,12 @@ pub(super) fn follow(args: &Args, subject: &Subject) -> anyhow::Result<Exit> {
     if let Err(error) = yield_to_others() {
         tracing::warn!(%error, "it runs at the priority of other programs");
     }
-    let mut following = Following { args, subject, follow: Follow::default(), whole: None, told: false };
+    if await_tables(args, subject, &stop)? == Awaited::Stopped {
+        eprintln!("stopped: there was nothing to check yet");
+        return Ok(Exit::NotChecked);
+    }
+    let follow = Follow::default();
+    let mut following = Following { args, subject, follow, logs: Logs::default(), whole: None, told: false };
     loop {
         let last = stop.load(Ordering::SeqCst);
         if last {
@@ -65,6 +71,52 @@ pub(super) fn follow(args: &Args, subject: &Subject) -> anyhow::Result<Exit> {
         }
         rest(args.every.max((began.elapsed() * REST).min(REST_MAX)), &stop);
     }
+}
+
+/// How waiting for the lake ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    /// There are tables.
+    There,
+    /// A signal came first.
+    Stopped,
+}
+
+/// Waits until the lake has the tables that were asked for, or any: as long as `--wait` says, else not at all.
+fn await_tables(args: &Args, subject: &Subject, stop: &AtomicBool) -> anyhow::Result<Awaited> {
+    let (began, mut told) = (Instant::now(), false);
+    while let Some(why) = lacking(args, subject) {
+        let Some(limit) = args.wait else {
+            bail!("{why}; --wait TIME waits for it");
+        };
+        if began.elapsed() >= limit {
+            bail!("{why}; it was waited for as long as --wait says");
+        }
+        if !std::mem::replace(&mut told, true) {
+            eprintln!("waiting: {why}");
+        }
+        rest(args.every.min(limit.saturating_sub(began.elapsed())), stop);
+        if stop.load(Ordering::SeqCst) {
+            return Ok(Awaited::Stopped);
+        }
+    }
+    Ok(Awaited::There)
+}
+
+/// Why there is nothing to check yet, if so.
+fn lacking(args: &Args, subject: &Subject) -> Option<String> {
+    let lake = subject.lake.display();
+    let survey = match lake::survey(&subject.lake) {
+        Ok(survey) => survey,
+        Err(unable) => return Some(unable.why),
+    };
+    // What links lead out of the lake is there, and told by the rounds.
+    let names: Vec<String> = survey.tables.iter().chain(&survey.outside).map(ToString::to_string).collect();
+    if names.is_empty() {
+        return Some(format!("there is no table in {lake}: give the folder that holds bronze, silver and gold"));
+    }
+    let missing = args.table.iter().find(|asked| !names.contains(asked))?;
+    Some(format!("there is no table {missing} in {lake}"))
 }
 
 fn show(round: &Round, format: Format) -> anyhow::Result<()> {
@@ -91,6 +143,8 @@ struct Following<'a> {
     args: &'a Args,
     subject: &'a Subject,
     follow: Follow,
+    /// What was read of the Delta logs.
+    logs: Logs,
     /// The last round that looked at the whole: when it ended, and how long it took.
     whole: Option<(Instant, Duration)>,
     /// Whether it was told that the verdict cannot be left.
@@ -109,26 +163,34 @@ impl Following<'_> {
         if !(grown || whole || last && behind) {
             return self.follow.nothing_new(now_us);
         }
+        if whole {
+            // What has the same times and another content is found by these rounds at the latest.
+            self.logs = Logs::default();
+        }
         let whole = whole || last;
         let ids = if whole && (grown || behind) { Ids::All } else { Ids::New };
         match self.check(ids) {
-            Ok(report) => {
+            Ok((report, silent)) => {
                 if whole {
                     self.whole = Some((Instant::now(), began.elapsed()));
                 }
-                self.follow.take(&report, ids)
+                let round = self.follow.take(&report, ids);
+                self.follow.with_log(round, silent)
             }
             Err(error) => self.follow.failed(now_us, unable(error)),
         }
     }
 
-    fn check(&self, ids: Ids) -> anyhow::Result<Report> {
+    /// The report of a round, and what the log could not be asked in it.
+    fn check(&mut self, ids: Ids) -> anyhow::Result<(Report, Vec<Unable>)> {
         let scratch = scratch_folder()?;
         let scope = self.follow.scope(&scope(self.args, None), ids);
         let request = Request { threads: 1, ..request(self.args, self.subject, scope, scratch.path()) };
-        let mut report = progress::shown(|progress| checked(&request, self.subject, None, progress))?;
+        let (subject, logs) = (self.subject, &mut self.logs);
+        let mut report = progress::shown(|progress| checked(&request, subject, progress, logs))?;
         report.ended(SystemClock.now_us(), None);
-        Ok(report)
+        let silent = subject.silent_log(&report, &request.scope);
+        Ok((report, silent))
     }
 
     /// Leaves the verdict for `status`.

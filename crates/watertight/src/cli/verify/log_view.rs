@@ -1,12 +1,14 @@
 //! The event log as `verify` asks it: what became of offsets that the tables lack.
 //!
-//! The log is looked at, never opened for writing. Only the stretches that are asked for are read.
+//! The log is looked at, never opened for writing. Only the stretches that are asked for are read. Tables without a hole ask
+//! nothing: that the log could have answered is looked at all the same, for "balanced" says that offsets were held against it.
 
 use std::sync::Arc;
 use std::time::Duration;
 use watertight_core::port::{ErrorKind, EventLog, Fetched, GapCause, OffsetBounds, PortError, ReadFrom};
 use watertight_verify::finding::{Place, Unable};
-use watertight_verify::request::{InLog, LogView};
+use watertight_verify::report::{Range, TableReport};
+use watertight_verify::request::{InLog, LogView, Scope};
 
 /// Bytes of a fetch: records are only counted, so few are held at a time.
 const FETCH_BYTES_MAX: usize = 4 << 20;
@@ -19,6 +21,34 @@ pub(super) struct LogOf {
 impl LogOf {
     pub(super) fn new(log: Arc<dyn EventLog>) -> Self {
         Self { log }
+    }
+
+    /// The tables whose offsets the log cannot be asked about: it, the topic or a partition is not there, or not to be read.
+    /// A topic that was made anew is another one, and has nothing to say of the one before.
+    pub(super) fn silent_about(&self, tables: &[TableReport], scope: &Scope) -> Vec<Unable> {
+        let is_bronze = |told: &&TableReport| told.table.starts_with("bronze.") && !told.table.ends_with("_dlq");
+        let asked = tables.iter().filter(is_bronze).filter(|told| scope.has_table(&told.table));
+        let unable = |told: &TableReport| {
+            let mut ranges = told.ranges.iter().filter(|range| scope.has_partition(range.partition));
+            let why = ranges.find_map(|range| self.why_silent(range))?;
+            let why = format!(
+                "{why}, so that the table's offsets could not be held against the log: bring it back, or verify the \
+                 tables by themselves with --lake"
+            );
+            Some(Unable { place: Place::table(&told.table), why })
+        };
+        asked.filter_map(unable).collect()
+    }
+
+    fn why_silent(&self, range: &Range) -> Option<String> {
+        match self.log.topic(&range.topic) {
+            Ok(Some(info)) if info.incarnation == range.incarnation && range.partition < info.partitions => {
+                self.log.bounds(&range.topic, range.partition).err().map(|error| error.chain())
+            }
+            Ok(Some(_)) => None,
+            Ok(None) => Some(format!("the event log of the pipeline file has no topic {}", range.topic)),
+            Err(error) => Some(error.chain()),
+        }
     }
 
     /// What is known of the log's own range, `at..end`, by reading it.
@@ -138,6 +168,7 @@ mod tests {
     use watertight_adapters::system::{SystemClock, SystemIds};
     use watertight_core::port::Gap;
     use watertight_core::record::{NewRecord, Records};
+    use watertight_verify::report::Counted;
 
     #[test]
     fn a_log_says_what_it_has_what_it_never_had_and_that_it_is_another() {
@@ -158,6 +189,57 @@ mod tests {
         assert_eq!(of(life, 0, 7, 9), [(7, 9, InLog::Never)]);
         assert_eq!(of(life, 1, 0, 2), [(0, 2, InLog::Unknown)]);
         assert_eq!(of("another life", 0, 0, 2), [(0, 2, InLog::Unknown)]);
+    }
+
+    #[test]
+    fn a_log_that_is_gone_or_lost_a_partition_is_silent_about_the_tables_of_its_topic_only() {
+        let scratch = tempfile::tempdir().expect("scratch");
+        let root = scratch.path().join("log");
+        let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+        let log = SegmentLog::open(&root, SegmentLogOptions::default(), clock.clone(), ids.clone()).expect("a log");
+        let life = log.create_topic("t", 2).expect("a topic").incarnation;
+        let about = |incarnation: &str, scope: &Scope| {
+            let range = |partition| Range {
+                topic: "t".to_owned(),
+                incarnation: incarnation.to_owned(),
+                partition,
+                from: 0,
+                to: 5,
+                rows: None,
+                checksum: None,
+                missing: Vec::new(),
+                declared: Vec::new(),
+            };
+            let table = |name: &str| TableReport {
+                table: name.to_owned(),
+                first_version: 0,
+                last_version: 1,
+                files: 0,
+                rows: None,
+                counted: Counted::Books,
+                ranges: vec![range(0), range(1)],
+                closed_until_us: None,
+            };
+            // A log of its own each time: what is open stays so.
+            let view = LogOf::new(Arc::new(SegmentLog::look(&root, clock.clone(), ids.clone())));
+            let tables = ["bronze.t", "bronze.t_dlq", "silver.t"].map(table);
+            let silent = view.silent_about(&tables, scope).into_iter();
+            silent.map(|unable| (unable.place.table.unwrap_or_default(), unable.why)).collect::<Vec<_>>()
+        };
+        let (all, first) = (Scope::default(), Scope { partitions: vec![0], ..Scope::default() });
+        assert!(about(&life, &all).is_empty() && about("another life", &all).is_empty());
+        std::fs::remove_dir_all(root.join("t/1")).expect("removed");
+        let told = about(&life, &all);
+        assert!(told.len() == 1 && told[0].0 == "bronze.t" && told[0].1.contains("t/1"), "{told:?}");
+        assert!(told[0].1.contains("could not be held against the log"), "{told:?}");
+        assert!(about(&life, &first).is_empty() && about("another life", &all).is_empty());
+        std::fs::remove_dir_all(&root).expect("removed");
+        for incarnation in [life.as_str(), "another life"] {
+            let told = about(incarnation, &all);
+            assert!(told.len() == 1 && told[0].1.contains("has no topic t"), "{told:?}");
+        }
+        let elsewhere = Scope { tables: vec!["gold.m".to_owned()], ..Scope::default() };
+        assert!(about(&life, &elsewhere).is_empty());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Contract: the exit code is 0 only for what was checked and found balanced, 1 only for a fault that was found, and 2 for
 //! all else: nothing is taken for fine, or for lost, because it could not be read. Nothing in the tables is changed; the
-//! verdict is left in the state folder for `status`.
+//! verdict on the tables is left in the state folder for `status`.
 //! What it checks is `crates/verify`'s; here arguments are read, the log is looked at, and answers are written. `follow`
 //! goes round [`checked`] as new versions come.
 
@@ -10,6 +10,7 @@ mod arguments;
 mod certificates;
 mod follow;
 mod log_view;
+mod outputs;
 mod progress;
 mod quiet;
 
@@ -18,7 +19,7 @@ pub(super) use arguments::Args;
 use super::{Exit, output, pipeline_file};
 use crate::status::Verified;
 use crate::wiring;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use arguments::Format;
 use log_view::LogOf;
 use std::io::IsTerminal as _;
@@ -26,6 +27,8 @@ use std::path::{Path, PathBuf};
 use watertight_adapters::system::SystemClock;
 use watertight_config::{Problems, Secret};
 use watertight_core::port::Clock as _;
+use watertight_verify::finding::{Code, Kept, Severity, Unable};
+use watertight_verify::lake::Logs;
 use watertight_verify::report::certificate::CertifiedTable;
 use watertight_verify::report::signature::sha256_hex;
 use watertight_verify::report::{About, Report, Verdict, against};
@@ -54,7 +57,8 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
 /// What is verified, and with what at hand.
 struct Subject {
     lake: PathBuf,
-    log: Box<dyn LogView>,
+    /// The event log, where there is a pipeline file.
+    log: Option<LogOf>,
     pipeline_name: Option<String>,
     pipeline_file_sha256: Option<String>,
     /// The state folder, where there is a pipeline file.
@@ -67,20 +71,24 @@ impl Subject {
     fn of(args: &Args) -> anyhow::Result<Self> {
         let Some(file) = &args.file else {
             let lake = args.lake.clone().context("name the pipeline file with -f or the lake with --lake")?;
-            let log = Box::new(NoLog);
             let (pipeline_name, pipeline_file_sha256) = (None, None);
-            return Ok(Self { lake, log, pipeline_name, pipeline_file_sha256, state: None, signing_key: None });
+            return Ok(Self { lake, log: None, pipeline_name, pipeline_file_sha256, state: None, signing_key: None });
         };
         let config = pipeline_file::load(file)?;
         let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         Ok(Self {
-            log: Box::new(LogOf::new(wiring::look_at_log(&config))),
+            log: Some(LogOf::new(wiring::look_at_log(&config))),
             pipeline_name: Some(config.name),
             pipeline_file_sha256: Some(sha256_hex(&bytes)),
             lake: config.lake,
             state: Some(config.state),
             signing_key: config.signing_key,
         })
+    }
+
+    /// The tables whose offsets could not be held against the log.
+    fn silent_log(&self, report: &Report, scope: &Scope) -> Vec<Unable> {
+        self.log.as_ref().map_or_else(Vec::new, |log| log.silent_about(&report.tables, scope))
     }
 
     /// Leaves a verdict for `status`, where there is a state folder.
@@ -90,7 +98,8 @@ impl Subject {
 }
 
 fn answer(args: &Args, subject: &Subject) -> anyhow::Result<Exit> {
-    // Keys and certificates are read first: who waits for an hour should not then learn of a typing error.
+    outputs::check(args)?;
+    // What is read beside the tables comes first: who waits for an hour should not then learn of a typing error.
     let key = match (&args.key, &subject.signing_key) {
         (Some(file), _) => Some(certificates::signing_key(file)?),
         (None, Some(secret)) if args.certificate.is_some() => Some(certificates::signing_key_of(secret)?),
@@ -98,30 +107,51 @@ fn answer(args: &Args, subject: &Subject) -> anyhow::Result<Exit> {
     };
     let held =
         args.against.as_deref().map(|file| certificates::Held::read(file, args.public_key.as_deref())).transpose()?;
+    args.ledger.iter().try_for_each(|ledger| is_there(ledger))?;
     let scratch = scratch_folder()?;
     let request = request(args, subject, scope(args, held.as_ref()), scratch.path());
     let (report, vouched) = progress::shown(|progress| -> anyhow::Result<_> {
-        let mut report = checked(&request, subject, held.as_ref(), progress)?;
+        let mut report = checked(&request, subject, progress, &mut Logs::default())?;
+        let silent = subject.silent_log(&report, &request.scope);
+        if !silent.is_empty() {
+            report.also(Vec::new(), Kept { unable: silent, ..Kept::default() });
+        }
+        leave(args, subject, &report);
+        if let Some(certificates::Held { file, certificate, known }) = &held {
+            report.held_against(against::check(certificate, (file.as_str(), known.as_ref()), &request, progress));
+        }
         report.ended(SystemClock.now_us(), memory_bytes_peak());
-        let vouched = args
-            .certificate
-            .as_deref()
-            .map(|file| certificates::write(file, &report, &request, key.as_ref(), progress));
+        let file = args.certificate.as_deref().map(|file| (file, args.force));
+        let vouched = file.map(|file| certificates::write(file, &report, &request, key.as_ref(), progress));
         Ok((report, vouched))
     })?;
-    leave(args, subject, &report);
-    let shown = [
-        ("no certificate was written", vouched.unwrap_or(Ok(()))),
-        ("the answer could not be written", show(&report, args.format)),
+    let shown = show(&report, args.format);
+    let vouched = vouched.unwrap_or_else(|| Ok(String::new())).map(|said| {
+        if !said.is_empty() {
+            eprintln!("{said}");
+        }
+    });
+    let written = [
+        ("no certificate was written", vouched),
+        ("the answer could not be written", shown),
         ("no HTML was written", args.report.as_deref().map_or(Ok(()), |file| write(file, &report.to_html()))),
     ];
     let mut exit = exit_of(report.verdict);
-    for (what, error) in shown.into_iter().filter_map(|(what, result)| Some((what, result.err()?))) {
+    for (what, error) in written.into_iter().filter_map(|(what, result)| Some((what, result.err()?))) {
         eprintln!("error: {what}: {}", super::said_once(&error));
         // What was asked for was not given, and that is not fine; a fault that was found stays one.
         exit = if exit == Exit::Fine { Exit::NotChecked } else { exit };
     }
     Ok(exit)
+}
+
+/// Refuses a ledger that is not there.
+fn is_there(ledger: &Path) -> anyhow::Result<()> {
+    let failed = || format!("cannot read the ledger {}", ledger.display());
+    if std::fs::metadata(ledger).with_context(failed)?.is_dir() {
+        bail!("the ledger {} is a folder: name its files", ledger.display());
+    }
+    Ok(())
 }
 
 fn exit_of(verdict: Verdict) -> Exit {
@@ -132,16 +162,27 @@ fn exit_of(verdict: Verdict) -> Exit {
     }
 }
 
-/// Leaves the verdict over the whole lake for `status`; one over a part of it must not hide what that found.
+/// Leaves the verdict over the whole lake for `status`; one over a part of it must not hide what that found. What a ledger
+/// has to say is not in it, nor what a certificate has: that depends on the file that was given, and a wrong one must not
+/// stand there as a fault of the tables.
 fn leave(args: &Args, subject: &Subject, report: &Report) {
     if args.only().is_some() {
         return;
     }
+    let of_tables = |code: &Code| code.severity() == Severity::Fault && !code.name().starts_with("ledger.");
+    let counts = report.counts.iter().filter(|(code, _)| of_tables(code)).map(|(_, count)| *count);
+    let of_ledger = |file: &String| report.scope.ledgers.contains(file);
+    let unable = report.unable.iter().filter(|unable| !unable.place.file.as_ref().is_some_and(of_ledger));
+    let (findings, not_checked) = (counts.fold(0, u64::saturating_add), unable.count() as u64);
     let verified = Verified {
         at_us: SystemClock.now_us(),
-        verdict: report.verdict,
-        findings: report.faults(),
-        not_checked: report.unable.len() as u64,
+        verdict: match (findings, not_checked) {
+            (1.., _) => Verdict::Findings,
+            (0, 1..) => Verdict::Unable,
+            (0, 0) => Verdict::Balanced,
+        },
+        findings,
+        not_checked,
         tables: report.tables.iter().map(|told| (told.table.clone(), told.last_version)).collect(),
         only: None,
         following: false,
@@ -183,23 +224,18 @@ fn request(args: &Args, subject: &Subject, scope: Scope, scratch: &Path) -> Requ
     }
 }
 
-fn checked(
-    request: &Request,
-    subject: &Subject,
-    held: Option<&certificates::Held>,
-    progress: &dyn Progress,
-) -> anyhow::Result<Report> {
+fn checked(request: &Request, subject: &Subject, progress: &dyn Progress, logs: &mut Logs) -> anyhow::Result<Report> {
     let about = About {
         tool: concat!("watertight ", env!("CARGO_PKG_VERSION")).to_owned(),
         pipeline_name: subject.pipeline_name.clone(),
         pipeline_file_sha256: subject.pipeline_file_sha256.clone(),
         started_us: request.now_us,
     };
-    let mut report = watertight_verify::compare::verify(request, subject.log.as_ref(), progress, about)?;
-    if let Some(certificates::Held { file, certificate, known }) = held {
-        report.held_against(against::check(certificate, (file.as_str(), known.as_ref()), request, progress));
-    }
-    Ok(report)
+    let log: &dyn LogView = match &subject.log {
+        Some(log) => log,
+        None => &NoLog,
+    };
+    Ok(watertight_verify::compare::verify_again(request, log, progress, about, logs)?)
 }
 
 /// Shows the report. That nobody reads it does not change what was found.

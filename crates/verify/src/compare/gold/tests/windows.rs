@@ -28,8 +28,8 @@ fn an_untouched_gold_has_no_fault_and_late_rows_are_noted() {
     assert_eq!(late[0].1, "1970-01-01T00:00:00Z, A");
     assert_eq!(
         late[0].3,
-        "1 row is late for the window; with all rows: high 1.2000 → 9.9000 (+8.7000), volume 6 → 106 (+100), \
-         trades 2 → 3 (+1)"
+        "1 late row fell in the window, in any of its groups; with all rows: high 1.2000 → 9.9000 (+8.7000), \
+         volume 6 → 106 (+100), trades 2 → 3 (+1)"
     );
     assert_eq!(late[1].1, "1970-01-01T00:02:00Z, C");
     assert!(late[1].3.contains("there would be a row: open 0.0001"), "{}", late[1].3);

@@ -67,7 +67,7 @@ impl Chunk {
         self.from >= self.to
     }
 
-    /// Gives out the front: everything where it fits into `budget` bytes, else about that much, and at least one record.
+    /// Gives out the front: everything where it fits into `budget` bytes, else about that much, but at least a record.
     pub(super) fn take(&mut self, budget: usize) -> Piece {
         if self.row == 0 && self.bytes() <= budget {
             let (from, bytes) = (self.from, self.bytes());

@@ -118,8 +118,8 @@ pub(super) fn of_partition(topic: &str, partition: i32, offset: i64, error: &Nat
     match error.code {
         RDKafkaErrorCode::BadMessage | RDKafkaErrorCode::BadCompression | RDKafkaErrorCode::InvalidMessage => {
             let message = format!(
-                "what the broker sends at offset {offset} of partition {topic}/{partition} is damaged ({}); nothing was \
-                 skipped: restore the broker's segment from a replica, or seek behind the damage and declare it lost",
+                "what the broker sends at offset {offset} of partition {topic}/{partition} is damaged ({}); nothing \
+                 was skipped: restore the broker's segment from a replica, or seek behind the damage and declare it lost",
                 error.text
             );
             Failure::new(ErrorKind::Corrupt, message, Until::Seek)
@@ -161,11 +161,11 @@ mod tests {
 
     #[test]
     fn the_end_of_a_truncated_log_is_found_in_librdkafkas_words() {
-        let cut = "Partition log truncation detected at offset 5 (leader epoch 0): broker end offset is 4 (offset leader \
-                   epoch 0). Reset to INVALID.: Local: Partition log truncation detected (broker 1)";
+        let cut = "Partition log truncation detected at offset 5 (leader epoch 0): broker end offset is 4 (offset \
+                   leader epoch 0). Reset to INVALID.: Local: Partition log truncation detected (broker 1)";
         assert_eq!(truncated_at(cut), Some(Some(4)));
-        let unknown = "No epoch found less or equal to offset 15 (leader epoch 7): broker end offset is -1 (offset leader \
-                       epoch -1). Reset using configured policy.: Local: Partition log truncation detected (broker 1)";
+        let unknown = "No epoch found less or equal to offset 15 (leader epoch 7): broker end offset is -1 (offset \
+                       leader epoch -1). Reset using configured policy.: Local: Partition log truncation detected (broker 1)";
         assert_eq!(truncated_at(unknown), Some(None));
         let below = "fetch failed due to requested offset not available on the broker: Broker: Offset out of range";
         assert_eq!(truncated_at(below), None);

@@ -1,9 +1,9 @@
 //! Whether the topic still is the one that was opened, and whether anybody answers.
 //!
-//! Contract: a record of another life of the topic is never handed over. librdkafka goes on in a recreated topic without
-//! a word, but writes the new id to its log before it uses it (`native/consume/hook.rs`); whoever has polled looks here before
-//! using what came. Deletion it notices late or not at all: so the topic is described every second, which also tells
-//! whether brokers answer while nothing is produced.
+//! Contract: a record of another life of the topic is never handed over. librdkafka goes on in a recreated topic
+//! without a word, but writes the new id to its log before it uses it (`native/consume/hook.rs`); whoever has polled
+//! looks here before using what came. Deletion it notices late or not at all: so the topic is described every second,
+//! which also tells whether brokers answer while nothing is produced.
 
 use super::failure::{Failure, Until};
 use crate::kafka::listener::Listener;
@@ -84,8 +84,8 @@ impl Identity {
     pub(super) fn saw(&self, id: &str) {
         if id != self.expected {
             let message = format!(
-                "topic {} was deleted and created anew while it was read (it was {}, it is {id}); nothing of the new one \
-                 was used: restart to read it from its beginning",
+                "topic {} was deleted and created anew while it was read (it was {}, it is {id}); nothing of the new \
+                 one was used: restart to read it from its beginning",
                 self.topic, self.expected
             );
             self.lock().ended.get_or_insert(Failure::new(ErrorKind::Stop, message, Until::Seek));

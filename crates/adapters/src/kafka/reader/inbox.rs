@@ -12,8 +12,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use watertight_core::port::{ErrorKind, Fetched, Gap, PortError};
 
-/// Bytes that may wait. Enough for the reading to go on while an epoch is committed; what comes on top is one poll, which
-/// librdkafka's own bound (`queued.max.messages.kbytes`) limits.
+/// Bytes that may wait. Enough for the reading to go on while an epoch is committed; what comes on top is one poll,
+/// which librdkafka's own bound (`queued.max.messages.kbytes`) limits.
 const QUEUED_BYTES_MAX: usize = 32 << 20;
 /// How long the threads wait before they look around again.
 const LOOK_AROUND: Duration = Duration::from_millis(100);
@@ -328,9 +328,9 @@ impl State {
             Verdict::Missed(offsets) => {
                 let (position, partition) = (lane.position, lane.partition);
                 let message = format!(
-                    "the first reading of partition {partition} passed over records at offsets {}..{} that a second one \
-                     shows; nothing of it was used, and it is read again from offset {position}: a defect in the client \
-                     library or the broker, please report it",
+                    "the first reading of partition {partition} passed over records at offsets {}..{} that a second \
+                     one shows; nothing of it was used, and it is read again from offset {position}: a defect in the \
+                     client library or the broker, please report it",
                     offsets.start, offsets.end
                 );
                 tracing::error!("{message}");

@@ -43,8 +43,8 @@ const OPEN_WAIT: Duration = Duration::from_secs(10);
 /// Name of the group where the user has set none. It has no member and no offsets; librdkafka assigns no partitions
 /// without one.
 const GROUP: &str = "watertight-reader";
-/// How long a broker may hold a fetch back while there is nothing new. A seek and the news that the end was reached wait
-/// for a fetch that is under way; librdkafka's default is 500.
+/// How long a broker may hold a fetch back while there is nothing new. A seek and the news that the end was reached
+/// wait for a fetch that is under way; librdkafka's default is 500.
 const FETCH_WAIT_MS: &str = "100";
 
 /// Opens a reader. `incarnation` is the topic's id and `partitions` their number as they were described just now.
@@ -218,7 +218,8 @@ impl Drop for Alarm {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let message = format!(
-                "thread {} panicked; this is a defect in watertight, nothing that was read is affected: please report it",
+                "thread {} panicked; this is a defect in watertight, nothing that was read is affected: please report \
+                 it",
                 self.thread
             );
             self.inbox.end(Failure::new(ErrorKind::Bug, message, Until::Seek));

@@ -153,8 +153,8 @@ impl Pump {
         if has_record && !self.ears.has_heard_id() {
             let topic = &self.context.topic;
             let message = format!(
-                "the client library did not say which topic id it reads {topic} by, so that a recreated topic could not \
-                 be told from this one; this build does not fit its librdkafka, please report it"
+                "the client library did not say which topic id it reads {topic} by, so that a recreated topic could \
+                 not be told from this one; this build does not fit its librdkafka, please report it"
             );
             self.inbox.end(Failure::new(ErrorKind::Bug, message, Until::Seek));
             return false;
@@ -185,6 +185,9 @@ impl Pump {
         }
         let track = &mut self.tracks[lane];
         let offset = message.offset();
+        if !track.wants(offset) {
+            return true;
+        }
         let has_headers = match message.headers(&mut self.headers) {
             Ok(has_headers) => has_headers,
             Err(error) => {
@@ -331,8 +334,8 @@ impl Pump {
             None => Ok(None),
             Some(None) => Ok(Some(replaced(topic, partition, earliest.min(position)..position))),
             // The epoch is that of the last record, and what lies between it and the position may be markers of
-            // transactions that a later leader wrote: then nothing that was read is gone. (A broker that restarts within
-            // a transaction is enough.) Records there would have been read.
+            // transactions that a later leader wrote: then nothing that was read is gone. (A broker that restarts
+            // within a transaction is enough.) Records there would have been read.
             Some(Some(end)) => {
                 let unknown = end.max(earliest)..position;
                 if unknown.is_empty() {

@@ -159,8 +159,8 @@ impl Second {
 
     fn failed(&self, why: &str) -> Failure {
         let message = format!(
-            "offsets without a record in topic {} could not be read a second time, to see that nothing is there: {why}; \
-             it is tried again",
+            "offsets without a record in topic {} could not be read a second time, to see that nothing is there: \
+             {why}; it is tried again",
             self.topic
         );
         Failure::new(ErrorKind::Retry, message, Until::Progress)

@@ -77,10 +77,16 @@ impl Track {
         self.expected_bytes += bytes;
     }
 
+    /// Whether a record at this offset is to be taken.
+    #[inline]
+    pub(super) fn wants(&self, offset: i64) -> bool {
+        self.stage == Stage::Reading && offset >= self.next
+    }
+
     /// Where a record at this offset goes; `None` where it is not wanted.
     #[inline]
     pub(super) fn accept(&mut self, offset: i64) -> Option<&mut Records> {
-        if self.stage != Stage::Reading || offset < self.next {
+        if !self.wants(offset) {
             return None;
         }
         if self.open.as_ref().is_none_or(|chunk| chunk.records.byte_len() >= CHUNK_BYTES_MAX) {

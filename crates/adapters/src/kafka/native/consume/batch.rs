@@ -162,7 +162,7 @@ impl<'a> Message<'a> {
         unsafe { sys::rd_kafka_message_leader_epoch(self.raw) }
     }
 
-    /// Writes its headers to `out`, in the encoding of [`Records`](watertight_core::record::Records); whether it has any.
+    /// Writes its headers to `out`, in the encoding of `watertight_core::record`; whether it has any.
     ///
     /// librdkafka parses them anew for each record, also to learn that there are none (about 60 ns); it offers no
     /// cheaper question. A name that holds a NUL ends there.
@@ -178,7 +178,9 @@ impl<'a> Message<'a> {
         match code {
             RDKafkaErrorCode::NoEnt => return Ok(false),
             RDKafkaErrorCode::NoError => {}
-            code => return Err(Failure { code, text: format!("headers at offset {}: {code}", self.offset()) }),
+            code => {
+                return Err(Failure { code, text: format!("the headers of the record at offset {}", self.offset()) });
+            }
         }
         out.clear();
         for at in 0.. {

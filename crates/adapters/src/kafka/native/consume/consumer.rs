@@ -116,13 +116,13 @@ impl Consumer {
         let code = unsafe { sys::rd_kafka_offsets_for_times(self.client.as_ptr(), list.as_ptr(), millis(wait)) };
         let code = RDKafkaErrorCode::from(code);
         if code != RDKafkaErrorCode::NoError {
-            return Err(Failure { code, text: code.to_string() });
+            return Err(Failure { code, text: String::new() });
         }
         let rows = list.rows();
         let find = |partition: &i32| match rows.iter().find(|row| row.partition == *partition) {
             Some(row) if row.code == RDKafkaErrorCode::NoError && row.offset >= 0 => Ok(row.offset),
             Some(row) if row.code != RDKafkaErrorCode::NoError => {
-                Err(Failure { code: row.code, text: format!("partition {partition}: {}", row.code) })
+                Err(Failure { code: row.code, text: format!("partition {partition}") })
             }
             _ => Err(Failure {
                 code: RDKafkaErrorCode::Partial,

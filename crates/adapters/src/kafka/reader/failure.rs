@@ -113,16 +113,21 @@ pub(super) fn truncated_at(text: &str) -> Option<Option<i64>> {
     Some(end)
 }
 
-/// An error that came in the place of a partition's records.
-pub(super) fn of_partition(topic: &str, partition: i32, offset: i64, error: &NativeError) -> Failure {
+/// An error that came in the place of a partition's records, at this offset, while reading stood at `position`. Where
+/// it is about the records themselves, it names the first offset that cannot be read.
+pub(super) fn of_partition(topic: &str, partition: i32, position: i64, offset: i64, error: &NativeError) -> Failure {
+    let records = |kind, message: String| {
+        Failure::new(kind, message, Until::Seek).about(partition, position..position.max(offset) + 1)
+    };
     match error.code {
         RDKafkaErrorCode::BadMessage | RDKafkaErrorCode::BadCompression | RDKafkaErrorCode::InvalidMessage => {
             let message = format!(
                 "what the broker sends at offset {offset} of partition {topic}/{partition} is damaged ({}); nothing \
-                 was skipped: restore the broker's segment from a replica, or seek behind the damage and declare it lost",
+                 was skipped: restore the broker's segment from a replica, or seek behind the damage and declare it \
+                 lost",
                 error.text
             );
-            Failure::new(ErrorKind::Corrupt, message, Until::Seek)
+            records(ErrorKind::Corrupt, message)
         }
         RDKafkaErrorCode::NotImplemented => {
             let message = format!(
@@ -130,7 +135,7 @@ pub(super) fn of_partition(topic: &str, partition: i32, offset: i64, error: &Nat
                  ({}); nothing was skipped: a newer build is needed",
                 error.text
             );
-            Failure::new(ErrorKind::Stop, message, Until::Seek)
+            records(ErrorKind::Stop, message)
         }
         _ => Failure::native(&format!("partition {topic}/{partition} cannot be read"), error, Until::Progress),
     }
@@ -165,7 +170,8 @@ mod tests {
                    leader epoch 0). Reset to INVALID.: Local: Partition log truncation detected (broker 1)";
         assert_eq!(truncated_at(cut), Some(Some(4)));
         let unknown = "No epoch found less or equal to offset 15 (leader epoch 7): broker end offset is -1 (offset \
-                       leader epoch -1). Reset using configured policy.: Local: Partition log truncation detected (broker 1)";
+                       leader epoch -1). Reset using configured policy.: Local: Partition log truncation detected \
+                       (broker 1)";
         assert_eq!(truncated_at(unknown), Some(None));
         let below = "fetch failed due to requested offset not available on the broker: Broker: Offset out of range";
         assert_eq!(truncated_at(below), None);
@@ -176,8 +182,9 @@ mod tests {
     #[test]
     fn damage_is_corrupt_and_holds_until_a_seek() {
         let error = NativeError { code: RDKafkaErrorCode::BadMessage, text: "failed CRC32C check".to_owned() };
-        let failure = of_partition("t", 0, 7, &error);
+        let failure = of_partition("t", 0, 8, 7, &error);
         assert_eq!((failure.kind, failure.until), (ErrorKind::Corrupt, Until::Seek));
+        assert_eq!(failure.range, Some(OffsetRange { partition: 0, from: 8, to: 9 }), "in the middle of the batch");
         assert!(failure.message.contains("offset 7") && failure.message.contains("CRC32C"), "{}", failure.message);
     }
 }

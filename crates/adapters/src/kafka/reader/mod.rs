@@ -36,10 +36,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use watertight_core::port::{ErrorKind, Fetched, LogReader, PortError, ReadFrom};
+use watertight_core::port::{ErrorKind, Fetched, LogReader, OffsetBounds, PortError, ReadFrom};
 
 /// How long brokers may take to say what the partitions hold, when a reader is opened; asked twice.
-const OPEN_WAIT: Duration = Duration::from_secs(10);
+const OPEN_WAIT: Duration = Duration::from_secs(5);
 /// Name of the group where the user has set none. It has no member and no offsets; librdkafka assigns no partitions
 /// without one.
 const GROUP: &str = "watertight-reader";
@@ -50,8 +50,9 @@ const FETCH_WAIT_MS: &str = "100";
 /// Opens a reader. `incarnation` is the topic's id and `partitions` their number as they were described just now.
 ///
 /// # Errors
-/// `Stop` where a partition does not exist or comes twice; `Retry` where no broker answers in time. A position outside
-/// what a partition holds is said by the first fetch, and does not keep others from being read.
+/// `Stop` where a partition does not exist or comes twice, and where nobody may read it. A position outside what a
+/// partition holds is said by the first fetch, and does not keep others from being read; nor does a partition whose
+/// broker is away.
 pub(super) fn open(
     options: &KafkaOptions,
     admin: Arc<Admin>,
@@ -71,15 +72,10 @@ pub(super) fn open(
     };
     let ears = Ears::new(Arc::clone(&identity), Arc::clone(&context.listener));
     let consumer = Consumer::open(&context.committed, topic, Arc::clone(&ears) as Arc<dyn Watcher>)?;
-    let numbers: Vec<i32> = from.iter().map(|from| from.partition).collect();
-    let bounds = consumer
-        .bounds(&numbers, OPEN_WAIT)
-        .map_err(|error| port_error(format!("the partitions of topic {topic} do not tell their offsets"), error))?;
-
     let mut tracks = Vec::with_capacity(from.len());
     let mut lanes = Vec::with_capacity(from.len());
-    for (from, bounds) in from.iter().zip(bounds) {
-        let failure = out_of_bounds(topic, from.partition, from.offset, bounds);
+    for (from, bounds) in from.iter().zip(look(&consumer, topic, from)?) {
+        let failure = bounds.and_then(|bounds| out_of_bounds(topic, from.partition, from.offset, bounds));
         let mut track = Track::new(from.partition, from.offset, from.leader_epoch);
         if failure.is_some() {
             track.stage = Stage::Off;
@@ -93,6 +89,23 @@ pub(super) fn open(
         .start(context, ears, tracks, admin)
         .map_err(|error| PortError::io("start the threads of a reader", error))?;
     Ok(Box::new(reader))
+}
+
+/// What the partitions hold; nothing where that cannot be said now: then librdkafka finds out whether a position is
+/// outside.
+fn look(consumer: &Consumer, topic: &str, from: &[ReadFrom]) -> Result<Vec<Option<OffsetBounds>>, PortError> {
+    let partitions: Vec<i32> = from.iter().map(|from| from.partition).collect();
+    match consumer.bounds(&partitions, OPEN_WAIT) {
+        Ok(bounds) => Ok(bounds.into_iter().map(Some).collect()),
+        Err(error) => {
+            let error = port_error(format!("the partitions of topic {topic} do not tell their offsets"), error);
+            if error.kind != ErrorKind::Retry {
+                return Err(error);
+            }
+            tracing::warn!("{}; those that can be read are read", error.message);
+            Ok(vec![None; from.len()])
+        }
+    }
 }
 
 fn check(topic: &str, partitions: i32, from: &[ReadFrom]) -> Result<(), PortError> {
@@ -123,6 +136,8 @@ fn config(options: &KafkaOptions, isolation: Isolation) -> ClientConfig {
         ("check.crcs", "true"),
         ("enable.auto.commit", "false"),
         ("enable.auto.offset.store", "false"),
+        // The line that announces another topic must come when it is written, not when it is polled.
+        ("log.queue", "false"),
     ] {
         config.set(name, value);
     }

@@ -21,8 +21,10 @@ const BATCH_MAX: usize = 8_192;
 const POLL_WAIT: Duration = Duration::from_millis(100);
 /// How long a question for offsets may take: all partitions wait for it, and whoever closes the reader.
 const ASK_WAIT: Duration = Duration::from_millis(500);
-/// Pause before what went wrong is looked at again.
+/// Pause before a place is taken again.
 const PAUSE: Duration = Duration::from_millis(200);
+/// And before a question that was not answered is asked again.
+const ASK_PAUSE: Duration = Duration::from_secs(2);
 
 /// A partition that lost its place.
 struct Displaced {
@@ -98,10 +100,6 @@ impl Pump {
     fn follow(&mut self, orders: &[Order]) {
         for order in orders {
             self.tracks[order.lane].seek(order.version, order.offset);
-            if order.offset < 0 {
-                // Not an offset to librdkafka, which would go to some end of the partition.
-                self.displace(order.lane, String::new());
-            }
         }
         self.placed_after = None;
     }
@@ -110,6 +108,12 @@ impl Pump {
     fn place(&mut self) {
         if self.placed_after.is_some_and(|at| Instant::now() < at) {
             return;
+        }
+        for lane in 0..self.tracks.len() {
+            if self.tracks[lane].stage == Stage::Placing && self.tracks[lane].next < 0 {
+                // No offset to librdkafka, which would go to some end of the partition.
+                self.displace(lane, String::new());
+            }
         }
         let to_place = self.tracks.iter().filter(|track| track.stage == Stage::Placing);
         let start = |track: &Track| ReadFrom {
@@ -192,7 +196,8 @@ impl Pump {
             Ok(has_headers) => has_headers,
             Err(error) => {
                 let damaged = NativeError { code: RDKafkaErrorCode::BadMessage, ..error };
-                track.fail(of_partition(&self.context.topic, track.partition, offset, &damaged));
+                let (partition, position) = (track.partition, track.next);
+                track.fail(of_partition(&self.context.topic, partition, position, offset, &damaged));
                 return true;
             }
         };
@@ -225,7 +230,8 @@ impl Pump {
             }
             code if is_about_existence(code) => self.context.identity.ask(),
             _ if track.stage == Stage::Reading => {
-                track.fail(of_partition(topic, track.partition, message.offset(), &event));
+                let (partition, position) = (track.partition, track.next);
+                track.fail(of_partition(topic, partition, position, message.offset(), &event));
             }
             _ => {}
         }
@@ -307,7 +313,7 @@ impl Pump {
                 Ok(Some(failure)) => self.tracks[one.lane].fail(failure),
                 Err(failure) => {
                     self.tracks[one.lane].fail(failure);
-                    one.not_before = now + PAUSE;
+                    one.not_before = now + ASK_PAUSE;
                     self.displaced.push(one);
                 }
             }

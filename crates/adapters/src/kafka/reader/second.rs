@@ -136,7 +136,10 @@ impl Second {
                 RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => {
                     displaced.push(sweep.partition);
                 }
-                _ => failure = Some(of_partition(topic, sweep.partition, message.offset(), &event)),
+                _ => {
+                    let (partition, position) = (sweep.partition, sweep.position());
+                    failure = Some(of_partition(topic, partition, position, message.offset(), &event));
+                }
             }
         });
         failure.map_or(Ok(displaced), Err)

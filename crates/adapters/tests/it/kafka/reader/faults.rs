@@ -30,6 +30,7 @@ fn damage_is_corrupt_and_nothing_behind_it_is_shown_before_a_seek() {
     let (parts, error) = until_error(&mut *reader);
     assert_eq!(values(&parts), ["first", "first"]);
     assert_eq!(error.kind, ErrorKind::Corrupt, "{}", error.message);
+    assert_eq!(error.range.map(|range| (range.partition, range.from)), Some((0, 2)), "the first that cannot be read");
     for _ in 0..10 {
         let error = reader.fetch(MIB, WAIT).expect_err("and again");
         assert_eq!(error.kind, ErrorKind::Corrupt);

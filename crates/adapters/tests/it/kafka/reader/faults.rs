@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::kafka::others::{Others, unique};
+use rdkafka::producer::Producer;
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;

@@ -1,0 +1,4 @@
+//! The Kafka adapter against real brokers (`watertight-lab`).
+
+mod others;
+mod reader;

@@ -1,0 +1,3 @@
+//! Adapters held to what they promise, against real servers.
+
+mod kafka;

@@ -8,12 +8,14 @@
 #     target/                  what cargo builds
 #     readers-venv/            deltalake, DuckDB and Polars for Python, which read our tables in the tests
 #     datasets/                real data the tests and examples are fed with
-# All downloads go through the machine's own configuration of apt, rustup, cargo, pip and npm.
+#     kafka/                   Apache Kafka, which tests and examples run against
+# All downloads go through the machine's own configuration of apt, rustup, cargo, pip, npm and Maven.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${WATERTIGHT_CACHE:-$HOME/.cache/watertight}
 export PATH="$HOME/.cargo/bin:$PATH"
+export WATERTIGHT_CACHE=$cache CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 
 vega_datasets_version=3.2.1
 earthquakes_sha256=a42702a83ffbae679f95d1fa53e2cae0bae13b21e599a68cdd50a44fc52129f7
@@ -153,11 +155,23 @@ datasets_are_whole() {
         sha256sum --check --status
 }
 
+# Which version of Kafka, of what it consists and whether it is there is known in one place only: crates/lab.
+kafka() {
+    local missing=()
+    command -v java >/dev/null || missing+=(default-jre-headless)
+    command -v mvn >/dev/null || missing+=(maven)
+    if [ "${#missing[@]}" -gt 0 ]; then
+        say "${missing[*]} missing: the tests run against real Kafka, which Maven fetches and Java runs"
+        apt_install "${missing[@]}"
+    fi
+    (cd "$here" && cargo xtask lab install) || fail "Kafka could not be put into $cache/kafka; see above"
+}
+
 mkdir -p "$cache"
 case "${1:-}" in
     demo) c_compiler; kafka_client; rust; crates ;;
-    soak) c_compiler; kafka_client; rust; crates; fault_tools ;;
-    test) c_compiler; kafka_client; rust; crates; fault_tools; readers; datasets ;;
+    soak) c_compiler; kafka_client; rust; crates; fault_tools; kafka ;;
+    test) c_compiler; kafka_client; rust; crates; fault_tools; readers; datasets; kafka ;;
     *) fail "usage: setup/install.sh demo|test|soak" ;;
 esac
 say "everything for \`make $1\` is there"

@@ -9,7 +9,7 @@ use watertight_lab::LabError;
 use watertight_lab::kafka::{Cluster, ClusterOptions};
 
 fn main() -> ExitCode {
-    let brokers = std::env::args().nth(1).map_or(Ok(1), |number| number.parse());
+    let brokers = std::env::args().nth(1).map_or(Ok(1), |number| number.parse::<u8>());
     let Ok(brokers) = brokers else {
         eprintln!("usage: watertight-lab [BROKERS]");
         return ExitCode::from(2);

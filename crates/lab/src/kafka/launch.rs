@@ -4,8 +4,7 @@
 //! its port answers with our cluster's name and the brokers that were asked for.
 
 use std::ffi::OsString;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 

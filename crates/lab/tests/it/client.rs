@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const TOPIC: &str = "kept";
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long one answer may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// Error 36: what a broker says that has made the topic already.
 const TOPIC_EXISTS: i16 = 36;
 

@@ -1,3 +1,3 @@
-//! Adapters held to what they promise, against real servers.
+//! Tests of the adapters against real servers.
 
 mod kafka;

@@ -63,6 +63,22 @@ c_compiler() {
     apt_install gcc libc6-dev
 }
 
+# librdkafka, the client of Kafka, is built by its own configure script and makefile against the system's OpenSSL and zlib
+# (docs/adr/0016). The script wants a C++ compiler too, and gcc by that name or clang.
+kafka_client() {
+    local missing=()
+    has_header() { echo "#include <$1>" | cc -E - >/dev/null 2>&1; }
+    command -v g++ >/dev/null || command -v clang++ >/dev/null || missing+=(g++)
+    command -v gcc >/dev/null || command -v clang >/dev/null || missing+=(gcc)
+    command -v make >/dev/null || missing+=(make)
+    command -v pkg-config >/dev/null || missing+=(pkg-config)
+    has_header openssl/ssl.h || missing+=(libssl-dev)
+    has_header zlib.h || missing+=(zlib1g-dev)
+    if [ "${#missing[@]}" -eq 0 ]; then return; fi
+    say "${missing[*]} missing: the Kafka client is C, and encrypts with OpenSSL"
+    apt_install "${missing[@]}"
+}
+
 rust() {
     local wanted
     wanted=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$here/rust-toolchain.toml")
@@ -160,9 +176,9 @@ kafka() {
 
 mkdir -p "$cache"
 case "${1:-}" in
-    demo) c_compiler; rust; crates ;;
-    soak) c_compiler; rust; crates; fault_tools; kafka ;;
-    test) c_compiler; rust; crates; fault_tools; counting_tools; readers; datasets; kafka ;;
+    demo) c_compiler; kafka_client; rust; crates ;;
+    soak) c_compiler; kafka_client; rust; crates; fault_tools; kafka ;;
+    test) c_compiler; kafka_client; rust; crates; fault_tools; counting_tools; readers; datasets; kafka ;;
     *) fail "usage: setup/install.sh demo|test|soak" ;;
 esac
 say "everything for \`make $1\` is there"

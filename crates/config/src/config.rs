@@ -62,6 +62,23 @@ pub enum LogConfig {
         /// What may be forgotten; nothing unless declared.
         retention: Retention,
     },
+    /// Apache Kafka.
+    Kafka(KafkaConfig),
+}
+
+/// How Kafka is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaConfig {
+    /// Brokers to ask first: `host:port`, with commas between them.
+    pub bootstrap: String,
+    /// Properties of librdkafka; none that holds a secret.
+    pub properties: BTreeMap<String, String>,
+    /// Properties that are never shown.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Copies of the partitions of a topic that is made; `None` is the cluster's own number.
+    pub replication_factor: Option<i16>,
+    /// Consumer group whose offsets follow the tables.
+    pub group: String,
 }
 
 /// How long the log keeps records; a segment goes when either bound is passed. `None` is no bound.

@@ -3,99 +3,19 @@
 //! The reader takes its keys, bounds and defaults from here, the JSON Schema and the reference are printed from
 //! here. A key that is added here and nowhere else fails the reader's own assertion (see `raw::fields`).
 
-/// What stands behind a key.
-#[derive(Debug)]
-pub(crate) enum Shape {
-    /// Any text; `hint` says what it means, for "expected …".
-    Text { hint: &'static str },
-    /// Text that is never shown. Behind `<key>` it stands itself, behind `<key>_file` the path of a file that holds it.
-    Secret { hint: &'static str },
-    /// A name that becomes paths and SQL.
-    Name,
-    /// true or false.
-    Bool,
-    /// A whole number within bounds.
-    Whole { min: u64, max: u64 },
-    /// A duration within bounds, in microseconds.
-    Duration { min: i64, max: i64 },
-    /// A size within bounds, in bytes.
-    Size { min: u64, max: u64 },
-    /// A date or an RFC 3339 time.
-    Instant,
-    /// One of these words.
-    OneOf(&'static [&'static str]),
-    /// A type in text, such as `decimal(18,4)`.
-    Type,
-    /// A list of a shape, with at least one item.
-    List(&'static Shape),
-    /// A mapping from names to a shape.
-    Named(&'static Shape),
-    /// A mapping with these keys.
-    Keys(&'static Section),
-    /// Either of two shapes, told apart by whether they are text, a list or a mapping.
-    Either(&'static Shape, &'static Shape),
-}
+mod shape;
 
-/// A mapping with a fixed set of keys.
-#[derive(Debug)]
-pub(crate) struct Section {
-    /// Identifier in the JSON Schema.
-    pub(crate) id: &'static str,
-    /// What it is, with its article, for problems and the reference.
-    pub(crate) what: &'static str,
-    pub(crate) keys: &'static [Key],
-    /// Keys that come with a later version, and what to write until then.
-    pub(crate) later: &'static [(&'static str, &'static str)],
-}
-
-/// One key.
-#[derive(Debug)]
-pub(crate) struct Key {
-    pub(crate) name: &'static str,
-    pub(crate) need: Need,
-    pub(crate) shape: Shape,
-    pub(crate) doc: &'static str,
-}
-
-/// What holds when a key is absent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Need {
-    /// It must be there.
-    Required,
-    /// Nothing holds, or what `doc` says.
-    Optional,
-    /// This holds, as if it had been written.
-    Default(&'static str),
-}
-
-/// What the key of a secret ends in where it names a file.
-const FILE_ENDING: &str = "_file";
-
-impl Section {
-    /// The key of this name; of a secret, also by the name that ends in `_file`.
-    pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.name == name || key.file_name().is_some_and(|file| file == name))
-    }
-
-    /// Every name that may be written.
-    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
-        self.keys.iter().flat_map(|key| std::iter::once(key.name.to_owned()).chain(key.file_name()))
-    }
-}
-
-impl Key {
-    /// A secret's other name, behind which stands the path of a file.
-    pub(crate) fn file_name(&self) -> Option<String> {
-        matches!(self.shape, Secret { .. }).then(|| format!("{}{FILE_ENDING}", self.name))
-    }
-}
+pub(crate) use shape::{Key, Need, SecretForm, Section, Shape};
 
 const fn key(name: &'static str, need: Need, shape: Shape, doc: &'static str) -> Key {
     Key { name, need, shape, doc }
 }
 
-use Need::{Default, Optional, Required};
-use Shape::{Bool, Duration, Either, Instant, Keys, List, Name, Named, OneOf, Secret, Size, Text, Type, Whole};
+use Need::{Default, OneOfThese, Optional, Required};
+use Shape::{
+    Bool, Duration, Either, Instant, Keys, List, Name, Named, Offsets, OneOf, Properties, Secret, Secrets, Size, Start,
+    Text, Type, Whole,
+};
 
 const MS: i64 = 1_000;
 const SECOND: i64 = 1_000 * MS;
@@ -107,6 +27,8 @@ const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 /// Larger than any disk: whoever wants more wants no bound, and leaves the key out.
 const RETAINED_MAX: u64 = 1_024 * TIB;
+/// What Kafka's protocol can say, 16 bits with a sign.
+const REPLICAS_MAX: u64 = i16::MAX as u64;
 
 pub(crate) static PIPELINE: Section = Section {
     id: "pipeline",
@@ -131,7 +53,6 @@ pub(crate) static PIPELINE: Section = Section {
         key("commit", Optional, Keys(&COMMIT), "What bounds a commit; whichever is reached first."),
         key("certificates", Optional, Keys(&CERTIFICATES), "How `verify` signs the certificates that it writes."),
     ],
-    later: &[],
 };
 
 pub(crate) static CERTIFICATES: Section = Section {
@@ -143,14 +64,15 @@ pub(crate) static CERTIFICATES: Section = Section {
         Secret { hint: "a private key" },
         "The private key that `watertight keygen` makes.",
     )],
-    later: &[],
 };
 
 pub(crate) static LOG: Section = Section {
     id: "log",
     what: "the event log",
-    keys: &[key("local", Required, Keys(&LOCAL_LOG), "The built-in log, in a folder of this machine.")],
-    later: &[("kafka", "use a local path: log: { local: { path: data/log } }")],
+    keys: &[
+        key("local", OneOfThese, Keys(&LOCAL_LOG), "The built-in log, in a folder of this machine."),
+        key("kafka", OneOfThese, Keys(&KAFKA_LOG), "Apache Kafka, from version 2.8 on."),
+    ],
 };
 
 pub(crate) static LOCAL_LOG: Section = Section {
@@ -166,7 +88,43 @@ pub(crate) static LOCAL_LOG: Section = Section {
         ),
         key("retention", Optional, Keys(&RETENTION), "When whole segments may be deleted. Never, unless declared."),
     ],
-    later: &[],
+};
+
+pub(crate) static KAFKA_LOG: Section = Section {
+    id: "kafka_log",
+    what: "the log in Kafka",
+    keys: &[
+        key(
+            "bootstrap",
+            Required,
+            Text { hint: "brokers such as kafka-1:9092,kafka-2:9092" },
+            "Brokers to ask first, each `host:port`, with commas between them.",
+        ),
+        key(
+            "properties",
+            Optional,
+            Properties,
+            "Properties of librdkafka by its names, such as `security.protocol: SASL_SSL`. They go there as they are: a relative path is relative to where the program is started.",
+        ),
+        key(
+            "secrets",
+            Optional,
+            Secrets,
+            "Properties that are never shown, such as `sasl.password_file: PATH` or `sasl.password_env: NAME`.",
+        ),
+        key(
+            "replication_factor",
+            Optional,
+            Whole { min: 1, max: REPLICAS_MAX },
+            "Copies of each partition of a topic that is made. Default: the cluster's.",
+        ),
+        key(
+            "group",
+            Optional,
+            Text { hint: "the name of a consumer group" },
+            "Consumer group whose offsets follow the tables, for tools that watch lag; Watertight never reads them. Default: `watertight-<pipeline>`.",
+        ),
+    ],
 };
 
 pub(crate) static RETENTION: Section = Section {
@@ -181,7 +139,6 @@ pub(crate) static RETENTION: Section = Section {
             "The oldest segments of a partition go beyond this size.",
         ),
     ],
-    later: &[],
 };
 
 pub(crate) static STREAM: Section = Section {
@@ -205,8 +162,19 @@ pub(crate) static STREAM: Section = Section {
             "Boolean SQL expressions by name. False is a dead letter `check:<name>`; NULL passes.",
         ),
         key("payload", Optional, Keys(&PAYLOAD), "Bounds of one payload."),
+        key(
+            "from",
+            Default("earliest"),
+            Either(&Start, &Offsets),
+            "Where the first start begins to read: at the first record, behind the last, at the first one of a time or later, or at an offset per partition (`{ \"0\": 1200 }`; those not named begin at the first record).",
+        ),
+        key(
+            "fail_on_data_loss",
+            Default("true"),
+            Bool,
+            "Whether a partition stops where records are gone before they were read. If not, they are declared lost in `silver.<stream>_gaps` and in the books, and it goes on.",
+        ),
     ],
-    later: &[],
 };
 
 pub(crate) static DERIVED_ID: Section = Section {
@@ -218,7 +186,6 @@ pub(crate) static DERIVED_ID: Section = Section {
         List(&Name),
         "Columns that together make an event unique, for events without an id.",
     )],
-    later: &[],
 };
 
 pub(crate) static EVENT_TIME: Section = Section {
@@ -252,7 +219,6 @@ pub(crate) static EVENT_TIME: Section = Section {
         ),
         key("not_after", Default("2262-01-01"), Instant, "So is this one and later ones."),
     ],
-    later: &[],
 };
 
 pub(crate) static COLUMN: Section = Section {
@@ -276,7 +242,6 @@ pub(crate) static COLUMN: Section = Section {
         key("fields", Optional, Named(&Either(&Type, &Keys(&ITEM))), "Fields by name, for type struct."),
         key("items", Optional, Either(&Type, &Keys(&ITEM)), "What a list holds, for type list."),
     ],
-    later: &[],
 };
 
 pub(crate) static ITEM: Section = Section {
@@ -288,7 +253,6 @@ pub(crate) static ITEM: Section = Section {
         key("fields", Optional, Named(&Either(&Type, &Keys(&ITEM))), "Fields by name, for type struct."),
         key("items", Optional, Either(&Type, &Keys(&ITEM)), "What a list holds, for type list."),
     ],
-    later: &[],
 };
 
 /// Forms of a timestamp, in the order of `raw::column::form`.
@@ -312,7 +276,6 @@ pub(crate) static PAYLOAD: Section = Section {
             "What wins when an object repeats a key; `reject` makes it a dead letter.",
         ),
     ],
-    later: &[],
 };
 
 pub(crate) static MODEL: Section = Section {
@@ -333,7 +296,6 @@ pub(crate) static MODEL: Section = Section {
             "A SELECT over its stream, grouped by `window_start`, `window_end` and any columns: in place, or the path of a file that ends in `.sql`.",
         ),
     ],
-    later: &[],
 };
 
 pub(crate) static COMMIT: Section = Section {
@@ -344,5 +306,4 @@ pub(crate) static COMMIT: Section = Section {
         key("max_rows", Default("100_000"), Whole { min: 1, max: 100_000_000 }, "Records in one commit."),
         key("max_bytes", Default("128 MiB"), Size { min: 64 * KIB, max: 4 * GIB }, "Payload bytes in one commit."),
     ],
-    later: &[],
 };

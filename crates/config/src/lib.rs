@@ -24,7 +24,8 @@ mod type_text;
 mod units;
 mod yaml;
 
-pub use config::{CommitConfig, Definitions, LogConfig, PipelineConfig, Retention, Secret, Source};
+pub use build::parse_brokers;
+pub use config::{CommitConfig, Definitions, KafkaConfig, LogConfig, PipelineConfig, Retention, Secret, Source};
 pub use problem::{Problem, Problems};
 pub use reference::reference;
 pub use schema::json_schema;
@@ -43,8 +44,8 @@ pub type SqlCheck<'a> = &'a dyn Fn(&Definitions) -> Vec<Problem>;
 
 /// Reads and checks the pipeline file at `path`.
 ///
-/// Paths in the file are taken relative to the folder of the file; `env` fills `${VAR}`, `reader` reads `path`
-/// itself and the `.sql` files of models.
+/// Paths in the file are taken relative to the folder of the file; `env` fills `${VAR}` and gives secrets, `reader` reads
+/// `path` itself, the `.sql` files of models and the files of secrets.
 ///
 /// # Errors
 /// [`Problems`] holds everything that is wrong with the file, not only the first; a file that cannot be read or
@@ -72,7 +73,10 @@ pub fn load_and_check(
         .ok()
         .and_then(|text| yaml::parse(&text, env, &mut report))
         .and_then(|root| raw::read(&root, &mut report))
-        .map(|raw| build::pipeline(&raw, path.parent().unwrap_or(Path::new("")), reader, &mut report));
+        .map(|raw| {
+            let base = path.parent().unwrap_or(Path::new(""));
+            build::pipeline(&raw, build::Outside { base, env, reader }, &mut report)
+        });
     let Some(built) = built else { return Err(report.finish()) };
     report.extend(check(&built.definitions));
     match built.config {

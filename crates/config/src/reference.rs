@@ -1,6 +1,6 @@
 //! The reference of all keys in Markdown, printed from the table of keys into docs/PIPELINE_FILE.md.
 
-use crate::keys::{Need, PIPELINE, Section, Shape};
+use crate::keys::{Need, PIPELINE, SecretForm, Section, Shape};
 use crate::units::{show_duration, show_size};
 use std::fmt::Write as _;
 
@@ -28,17 +28,28 @@ pub fn reference() -> String {
         for key in section.keys {
             let default = match key.need {
                 Need::Required => "required".to_owned(),
+                Need::OneOfThese => "one of these".to_owned(),
                 Need::Optional => "–".to_owned(),
                 Need::Default(default) => format!("`{default}`"),
             };
             let _ = writeln!(text, "| `{}` | {} | {default} | {} |", key.name, value(&key.shape), key.doc);
-            if let Some(file_name) = key.file_name() {
-                let _ = writeln!(text, "| `{file_name}` | a file | – | Instead of it: the file that holds it. |");
+            for (form, name) in key.other_names() {
+                let (what, holds) = place(form);
+                let _ = writeln!(text, "| `{name}` | {what} | – | Instead of it: {holds} that holds it. |");
             }
         }
         text.push('\n');
     }
     text
+}
+
+/// What stands behind a secret's other name.
+fn place(form: SecretForm) -> (&'static str, &'static str) {
+    match form {
+        SecretForm::Text => ("text", "the text"),
+        SecretForm::File => ("a file", "the file"),
+        SecretForm::Env => ("a variable", "the environment variable"),
+    }
 }
 
 /// The section behind a shape, and the path at which it stands.
@@ -60,6 +71,10 @@ fn value(shape: &Shape) -> String {
         Shape::Duration { min, max } => format!("{} to {}", show_duration(*min), show_duration(*max)),
         Shape::Size { min, max } => format!("{} to {}", show_size(*min), show_size(*max)),
         Shape::Instant => "a date, or a time with its zone".into(),
+        Shape::Start => "`earliest`, `latest`, a date, or a time with its zone".into(),
+        Shape::Offsets => "by partition: an offset".into(),
+        Shape::Properties => "by name: text, a number, `true` or `false`".into(),
+        Shape::Secrets => "by name, with `_file` or `_env` behind it or not: a secret".into(),
         Shape::OneOf(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Shape::Type => "a type".into(),
         Shape::List(item) => format!("a list: {}", value(item)),

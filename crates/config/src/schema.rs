@@ -3,7 +3,7 @@
 //! Editors use it for completion and checks while one types. It is a little wider than the reader: a value with a
 //! variable (`${…}`) passes where the reader sees what the variable holds.
 
-use crate::keys::{Key, Need, PIPELINE, Section, Shape};
+use crate::keys::{Key, Need, PIPELINE, SecretForm, Section, Shape};
 use serde_json::{Map, Value, json};
 
 /// The JSON Schema (draft 2020-12), indented, with a final newline.
@@ -35,18 +35,30 @@ fn section(section: &'static Section, definitions: &mut Map<String, Value>) -> V
                 value.insert("default".into(), default.into());
             }
         }
-        if let Some(file_name) = key.file_name() {
-            let description = format!("The path of a file that holds {}.", key.name);
-            properties.insert(file_name, json!({"type": "string", "minLength": 1, "description": description}));
+        for (form, name) in key.other_names() {
+            let description = match form {
+                SecretForm::Text => continue,
+                SecretForm::File => format!("The path of a file that holds {}.", key.name),
+                SecretForm::Env => format!("The name of an environment variable that holds {}.", key.name),
+            };
+            properties.insert(name, json!({"type": "string", "minLength": 1, "description": description}));
         }
         properties.insert(key.name.into(), value);
     }
     let required = |key: &&Key| key.need == Need::Required;
-    let either: Vec<Value> = (section.keys.iter().filter(required))
-        .filter_map(|key| Some(json!({"oneOf": [{"required": [key.name]}, {"required": [key.file_name()?]}]})))
+    let one_of =
+        |names: Vec<String>| json!({"oneOf": names.iter().map(|name| json!({"required": [name]})).collect::<Vec<_>>()});
+    let has_others = |key: &&Key| key.other_names().next().is_some();
+    let mut either: Vec<Value> = (section.keys.iter().filter(required).filter(has_others))
+        .map(|key| one_of(key.all_names().collect()))
         .collect();
+    let these: Vec<String> =
+        (section.keys.iter().filter(|key| key.need == Need::OneOfThese)).map(|key| key.name.to_owned()).collect();
+    if !these.is_empty() {
+        either.push(one_of(these));
+    }
     let required: Vec<&str> =
-        (section.keys.iter().filter(required)).filter(|key| key.file_name().is_none()).map(|key| key.name).collect();
+        (section.keys.iter().filter(required)).filter(|key| !has_others(key)).map(|key| key.name).collect();
     let mut object = json!({"type": "object", "properties": properties, "additionalProperties": false});
     if !either.is_empty() {
         object["allOf"] = either.into();
@@ -69,6 +81,19 @@ fn shape(what: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
         Shape::Duration { .. } => text("(0|[0-9]+(_[0-9]+)* *(us|ms|s|min|h|days?|weeks?))"),
         Shape::Size { .. } => text("(0|[0-9]+(_[0-9]+)* *([KMGT]i?)?B)"),
         Shape::Instant => text("[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?"),
+        Shape::Start => text("(earliest|latest|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?)"),
+        Shape::Offsets => json!({
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"pattern": "^[0-9]+$"},
+            "additionalProperties": {"anyOf": [{"type": "integer", "minimum": 0}, text("[0-9]+(_[0-9]+)*")]},
+        }),
+        Shape::Properties | Shape::Secrets => json!({
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"pattern": "^[A-Za-z0-9._-]+$"},
+            "additionalProperties": {"type": ["string", "number", "boolean"]},
+        }),
         Shape::OneOf(words) => json!({"anyOf": [{"enum": words}, variable()]}),
         Shape::Type => text(
             r"\s*(string|boolean|int|long|float|double|date|timestamp|binary|decimal\s*\(.*\)|list(\s*<.*>)?|struct(\s*<.*>)?)\s*",

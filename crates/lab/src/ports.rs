@@ -1,23 +1,39 @@
 //! Ports on 127.0.0.1: free ones for new servers, and whether a known one is still free.
 //!
-//! Contract: a free port is asked of the system (a listener on port 0), so no two labs fight over a number that somebody
-//! wrote down. Linux gives listeners odd ports and outgoing connections even ones as long as it can: a client that goes
-//! on knocking at a broker that was killed does not, by chance, sit on the broker's port when it comes back.
+//! Contract: free ports are drawn by lot and tried, so no two labs fight over a number that somebody wrote down. They lie
+//! below those that the system gives by itself: who asks it for any port, or goes on knocking at a broker that was killed,
+//! does not, by chance, sit on the broker's port when it comes back.
 
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 
 use crate::LabError;
 
+/// The ports that are drawn from; Linux gives those from 32768 on by itself.
+const DRAWN: std::ops::Range<u16> = 16_000..32_000;
+/// Draws until it is given up.
+const DRAWS_MAX: usize = 1_000;
+
 /// So many different ports that were free a moment ago.
 pub(crate) fn free(count: usize) -> Result<Vec<u16>, LabError> {
-    let found = || -> io::Result<Vec<u16>> {
-        // All at once: one that was let go could be given again.
-        let listeners = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
-        let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
-        listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
-    };
-    found().map_err(LabError::io("could not find a free port on 127.0.0.1"))
+    let mut found = BTreeSet::new();
+    for draw in 0..DRAWS_MAX {
+        if found.len() == count {
+            break;
+        }
+        let lot = RandomState::new().hash_one(draw) % u64::from(DRAWN.end - DRAWN.start);
+        let port = DRAWN.start + lot as u16;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            found.insert(port);
+        }
+    }
+    if found.len() < count {
+        let error = io::Error::new(io::ErrorKind::AddrInUse, format!("{DRAWS_MAX} ports were tried"));
+        return Err(LabError::io("could not find free ports on 127.0.0.1")(error));
+    }
+    Ok(found.into_iter().collect())
 }
 
 /// Fails where anybody listens on the port that `server` is about to use.

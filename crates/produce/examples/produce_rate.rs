@@ -31,7 +31,7 @@ impl EventLog for Nowhere {
         let bytes: usize = records.iter().map(|record| record.value.map_or(0, <[u8]>::len)).sum();
         self.bytes.fetch_add(bytes as i64, Ordering::Relaxed);
         let first_offset = self.next[partition as usize].fetch_add(records.len() as i64, Ordering::Relaxed);
-        Ok(Append { first_offset })
+        Ok(Append::dense(first_offset))
     }
     fn bounds(&self, _: &str, partition: i32) -> Result<OffsetBounds, PortError> {
         Ok(OffsetBounds { earliest: 0, next: self.next[partition as usize].load(Ordering::Relaxed) })

@@ -10,8 +10,8 @@ use crate::truth::standard_sql;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use watertight_core::port::{
-    Append, Clock, CommitOutcome, CommitRequest, DataFile, ErrorKind, EventLog, Fetched, Lake, LakeCommit, LakeTable,
-    LogReader, OffsetBounds, PortError, ReadFrom, TableSpec, TableState, TopicInfo,
+    Append, Clock, CommitOutcome, CommitRequest, DataFile, ErrorKind, EventLog, Fetched, Gap, GapCause, Lake,
+    LakeCommit, LakeTable, LogReader, OffsetBounds, PortError, ReadFrom, TableSpec, TableState, TopicInfo,
 };
 use watertight_core::record::{NewRecord, Records, encode_headers};
 use watertight_core::schema::{
@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     Stop,
     /// The answer is lost before anything was appended.
     LoseBefore,
+    /// A beginning of the batch is appended, and the answer is lost.
+    LosePart,
     /// Appended, and the answer is lost.
     LoseAfter,
     /// The process dies before the append.
@@ -36,12 +38,32 @@ pub(crate) enum Fault {
     KillAfter,
 }
 
+/// Who wrote at an offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writer {
+    /// The producer under test.
+    Ours,
+    /// Another one.
+    Other,
+    /// Nobody: there is no record, as at the end of a transaction.
+    Nobody,
+}
+
 /// One record as it was appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stored {
+    pub(crate) writer: Writer,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) value: Option<Vec<u8>>,
     headers: Vec<u8>,
+}
+
+impl Stored {
+    fn new(writer: Writer, record: &NewRecord<'_>) -> Self {
+        let mut headers = Vec::new();
+        encode_headers(record.headers, &mut headers);
+        Self { writer, key: record.key.map(<[u8]>::to_vec), value: record.value.map(<[u8]>::to_vec), headers }
+    }
 }
 
 #[derive(Default)]
@@ -52,6 +74,10 @@ pub(crate) struct LogState {
     /// Fetches that fail before one answers.
     pub(crate) failing_fetches: u32,
     pub(crate) steps: u64,
+    /// Behind every so many records of a batch another producer's comes to lie, and an offset without one; 0: never.
+    pub(crate) others_every: usize,
+    /// So many times the last record cannot be read yet, for it is behind the beginning of an open transaction.
+    pub(crate) covered: u32,
 }
 
 /// A log in memory; clones share it.
@@ -108,23 +134,38 @@ impl EventLog for FakeLog {
             Some(Fault::KillBefore) => die(),
             _ => {}
         }
+        let kept = if fault == Some(Fault::LosePart) { records.len() / 2 } else { records.len() };
+        let others_every = state.others_every;
         let stored = &mut state.partitions[partition as usize];
-        let first_offset = stored.len() as i64;
-        for record in records {
-            let mut headers = Vec::new();
-            encode_headers(record.headers, &mut headers);
-            let (key, value) = (record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
-            stored.push(Stored { key, value, headers });
+        let mut offsets = Vec::new();
+        for (row, record) in records[..kept].iter().enumerate() {
+            offsets.push(stored.len() as i64);
+            stored.push(Stored::new(Writer::Ours, record));
+            if others_every > 0 && (row + 1) % others_every == 0 {
+                let another = NewRecord { value: Some(b"another's"), headers: &[], ..*record };
+                stored.push(Stored::new(Writer::Other, &another));
+                stored.push(Stored::new(Writer::Nobody, &NewRecord::default()));
+            }
         }
         match fault {
-            Some(Fault::LoseAfter) => error(ErrorKind::Unknown),
+            Some(Fault::LoseAfter | Fault::LosePart) => error(ErrorKind::Unknown),
             Some(Fault::KillAfter) => die(),
-            _ => Ok(Append { first_offset }),
+            _ => Ok(Append::at(offsets).unwrap_or_else(|| Append::dense(stored.len() as i64))),
         }
     }
 
     fn bounds(&self, _: &str, partition: i32) -> Result<OffsetBounds, PortError> {
-        Ok(OffsetBounds { earliest: 0, next: self.state().partitions[partition as usize].len() as i64 })
+        let mut state = self.state();
+        let mut next = state.partitions[partition as usize].len() as i64;
+        if next > 0 && state.covered > 0 {
+            state.covered -= 1;
+            next -= 1;
+        }
+        Ok(OffsetBounds { earliest: 0, next })
+    }
+
+    fn end(&self, _: &str, partition: i32) -> Result<i64, PortError> {
+        Ok(self.state().partitions[partition as usize].len() as i64)
     }
 
     fn reader(&self, _: &str, from: &[ReadFrom]) -> Result<Box<dyn LogReader>, PortError> {
@@ -151,15 +192,20 @@ impl LogReader for FakeReader {
         for (partition, at) in &mut self.at {
             let stored = &state.partitions[*partition as usize];
             let from = *at;
-            let mut records = Records::default();
+            let (mut records, mut gaps) = (Records::default(), Vec::new());
             // Few at a time, so that reading back takes several fetches.
             for record in stored.iter().skip(from as usize).take(5) {
-                records.push(*at, 0, -1, record.key.as_deref(), record.value.as_deref(), Some(&record.headers));
+                match record.writer {
+                    Writer::Nobody => gaps.push(Gap { from: *at, to: *at + 1, cause: GapCause::NoRecord }),
+                    Writer::Ours | Writer::Other => {
+                        records.push(*at, 0, -1, record.key.as_deref(), record.value.as_deref(), Some(&record.headers));
+                    }
+                }
                 *at += 1;
             }
-            if !records.is_empty() {
+            if *at > from {
                 let log_end = stored.len() as i64;
-                fetched.push(Fetched { partition: *partition, from, to: *at, records, gaps: Vec::new(), log_end });
+                fetched.push(Fetched { partition: *partition, from, to: *at, records, gaps, log_end });
             }
         }
         Ok(fetched)

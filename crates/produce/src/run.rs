@@ -8,14 +8,14 @@ use crate::ledger::{Acked, Header, Ledger, Line, SourceHeader};
 use crate::request::{
     GenerateOptions, InputFormat, InputOptions, ProduceRequest, ProduceSummary, Progress, Source, Waiting,
 };
-use crate::send::{Marks, Sender, Target};
+use crate::send::{BACKOFF, Marks, Sender, Target};
 use crate::tail::read_tail;
 use crate::truth;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
-use watertight_core::port::{Clock, EventLog, TopicInfo};
+use watertight_core::port::{Clock, ErrorKind, EventLog, PortError, TopicInfo};
 use watertight_core::schema::ModelDef;
 use watertight_core::steps::Steps;
 
@@ -220,34 +220,45 @@ fn resume_options(path: &Path, request: &ProduceRequest, wanted: &mut Header) ->
     Ok(())
 }
 
-/// Finds what an earlier run appended without coming to ledger it. `id_of` tells the event id of a record by its
-/// number and payload.
+/// Finds what an earlier run appended without coming to ledger it, waiting where the log cannot tell for now. `id_of`
+/// tells the event id of a record by its number and payload.
 fn recover(
     sender: &mut Sender<'_>,
     id_of: &mut dyn FnMut(u64, Option<&[u8]>) -> String,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), ProduceError> {
     let began = Instant::now();
-    let Some(ledger) = &mut sender.ledger else { return Ok(()) };
-    let Target { log, topic, producer, .. } = sender.target;
-    let acked = &mut sender.acked;
-    let recovered = &mut sender.summary.recovered;
-    for (partition, next) in sender.next_offsets.iter_mut().enumerate() {
-        let partition = partition as i32;
-        let from = acked.next_offset(partition).unwrap_or(*next);
-        *next = from;
-        let read = read_tail(log, topic, partition, from, |found| {
-            let Some(sequence) = found.sequence_of(producer) else { return };
-            *next = found.offset + 1;
-            if acked.add(sequence, partition, found.offset, None) {
-                let id = id_of(sequence, found.value);
-                ledger.add(&Line { sequence, id: &id, partition, offset: found.offset, position: None });
-                *recovered += 1;
+    for partition in 0..sender.next_offsets.len() as i32 {
+        let mut backoff = BACKOFF.0;
+        while let Err(error) = recover_partition(sender, partition, id_of) {
+            if error.kind != ErrorKind::Retry {
+                return Err(ProduceError::Log(error));
             }
-        });
-        read.map_err(ProduceError::Log)?;
+            let why = Waiting::Log(error.chain());
+            sender.rest(&mut backoff, &why, &mut |sender, why| progress(told(sender, began, Some(why))))?;
+        }
     }
     sender.write_ledger(&mut |sender, why| progress(told(sender, began, Some(why))))
+}
+
+fn recover_partition(
+    sender: &mut Sender<'_>,
+    partition: i32,
+    id_of: &mut dyn FnMut(u64, Option<&[u8]>) -> String,
+) -> Result<(), PortError> {
+    let Sender { target, next_offsets, ledger: Some(ledger), acked, summary } = sender else { return Ok(()) };
+    let next = &mut next_offsets[partition as usize];
+    let from = acked.next_offset(partition).unwrap_or(*next);
+    *next = from;
+    read_tail(target.log, target.topic, partition, from, |found| {
+        let Some(sequence) = found.sequence_of(target.producer) else { return };
+        *next = found.offset + 1;
+        if acked.add(sequence, partition, found.offset, None) {
+            let id = id_of(sequence, found.value);
+            ledger.add(&Line { sequence, id: &id, partition, offset: found.offset, position: None });
+            summary.recovered += 1;
+        }
+    })
 }
 
 /// How far the run is.
@@ -319,5 +330,7 @@ impl Drop for RaiseAtEnd<'_> {
     }
 }
 
+#[cfg(test)]
+mod beside_others;
 #[cfg(test)]
 mod tests;

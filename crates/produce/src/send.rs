@@ -2,7 +2,8 @@
 //!
 //! Contract: within a partition records are appended in the order of their sequence, one append at a time, each record
 //! exactly once: a refused append is repeated, one whose answer was lost is looked for in the log's tail before
-//! anything else is appended there. A record is acknowledged, and only then ledgered, once its offset is known.
+//! anything else is appended there, and what of it is missing is appended behind. A record is acknowledged, and only
+//! then ledgered, once its offset is known. Others may write into the same partitions.
 
 use crate::batch::Group;
 use crate::error::ProduceError;
@@ -12,18 +13,18 @@ use crate::tail::read_tail;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use watertight_core::port::{Clock, ErrorKind, EventLog, PortError};
+use watertight_core::port::{Append, Clock, ErrorKind, EventLog, PortError};
 use watertight_core::record::NewRecord;
 
 /// Waits between tries: doubled from the first to the last.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+pub(crate) const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
 /// How records are told apart when the tail is read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Marks {
     /// By their headers `wt-producer` and `wt-seq`.
     Headers,
-    /// By being the same run of keys and payloads.
+    /// By their keys and payloads, in the order in which they were sent.
     Payloads,
 }
 
@@ -133,7 +134,8 @@ impl Sender<'_> {
         Ok(())
     }
 
-    fn rest(
+    /// Waits before the next try.
+    pub(crate) fn rest(
         &self,
         backoff: &mut Duration,
         why: &Waiting,
@@ -192,8 +194,8 @@ impl Target<'_> {
             }
         }
         match self.append(group, share) {
-            Ok(first) => {
-                tried.acked = share.rest.iter().zip(first..).map(|(&index, offset)| (index, offset)).collect();
+            Ok(append) => {
+                tried.acked = share.rest.iter().enumerate().map(|(row, &index)| (index, append.offset(row))).collect();
             }
             Err(error) => {
                 share.in_doubt = error.kind == ErrorKind::Unknown;
@@ -203,7 +205,7 @@ impl Target<'_> {
         tried
     }
 
-    fn append(&self, group: &Group, share: &Share) -> Result<i64, PortError> {
+    fn append(&self, group: &Group, share: &Share) -> Result<Append, PortError> {
         let timestamp_ms = self.clock.now_us().div_euclid(1_000);
         let entries = || share.rest.iter().map(|&index| &group.entries[index]);
         let headers: Vec<[(&str, Option<&[u8]>); 2]> = match self.marks {
@@ -226,7 +228,7 @@ impl Target<'_> {
                 timestamp_ms,
             })
             .collect();
-        self.log.append(self.topic, share.partition, &records).map(|append| append.first_offset)
+        self.log.append(self.topic, share.partition, &records)
     }
 
     /// Looks in the tail for what the lost append has brought.
@@ -243,23 +245,16 @@ impl Target<'_> {
                 Ok(acked)
             }
             Marks::Payloads => {
-                // Append is all or nothing and dense: the whole share lies in one run, or nowhere.
-                let hash =
-                    |key: Option<&[u8]>, value: Option<&[u8]>| (key.map(<[u8]>::to_vec), value.map(<[u8]>::to_vec));
-                let mut tail = Vec::new();
+                // A beginning of the share is there, in order, or nothing; others may lie between.
+                let mut acked = Vec::new();
                 read_tail(self.log, self.topic, share.partition, share.next_offset, |found| {
-                    tail.push((found.offset, hash(found.key, found.value)));
+                    let Some(&index) = share.rest.get(acked.len()) else { return };
+                    let entry = &group.entries[index];
+                    if (found.key, found.value) == (group.key(entry), group.value(entry)) {
+                        acked.push((index, found.offset));
+                    }
                 })?;
-                let same = |run: &[(i64, _)]| {
-                    let pairs = run.iter().zip(&share.rest);
-                    pairs.into_iter().all(|((_, found), &index)| {
-                        let entry = &group.entries[index];
-                        *found == hash(group.key(entry), group.value(entry))
-                    })
-                };
-                let run = tail.windows(share.rest.len()).find(|run| same(run));
-                let acked = run.into_iter().flatten().zip(&share.rest).map(|((offset, _), &index)| (index, *offset));
-                Ok(acked.collect())
+                Ok(acked)
             }
         }
     }

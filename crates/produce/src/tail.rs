@@ -33,7 +33,8 @@ impl Found<'_> {
 /// Shows every record of `partition` from offset `from` to the present end.
 ///
 /// # Errors
-/// As the log's; `Stop` where records that may be ours were lost or have been removed.
+/// As the log's; `Retry` where the end cannot be read yet, because somebody else's transaction is open; `Stop` where
+/// records that may be ours were lost or have been removed.
 pub(crate) fn read_tail(
     log: &dyn EventLog,
     topic: &str,
@@ -41,6 +42,8 @@ pub(crate) fn read_tail(
     from: i64,
     mut each: impl FnMut(Found<'_>),
 ) -> Result<(), PortError> {
+    // First the end: it is told only when what was appended before can change no more.
+    let end = log.end(topic, partition)?;
     let bounds = log.bounds(topic, partition)?;
     if bounds.earliest > from {
         let what = format!(
@@ -50,17 +53,24 @@ pub(crate) fn read_tail(
         );
         return Err(PortError::new(ErrorKind::Stop, what));
     }
-    if from >= bounds.next {
+    if bounds.next < end {
+        let what = format!(
+            "offsets {}..{end} of {topic}/{partition} cannot be read yet, a transaction is open; it is tried again",
+            bounds.next
+        );
+        return Err(PortError::new(ErrorKind::Retry, what));
+    }
+    if from >= end {
         return Ok(());
     }
     let mut reader = log.reader(topic, &[ReadFrom::offset(partition, from)])?;
     let mut at = from;
     let mut empty = 0;
-    while at < bounds.next {
+    while at < end {
         let fetched = reader.fetch(FETCH_BYTES_MAX, Duration::from_millis(50))?;
         empty = if fetched.is_empty() { empty + 1 } else { 0 };
         if empty > EMPTY_FETCHES_MAX {
-            let what = format!("{topic}/{partition} does not give offset {at}, though it ends at {}", bounds.next);
+            let what = format!("{topic}/{partition} does not give offset {at}, though it ends at {end}");
             return Err(PortError::new(ErrorKind::Retry, what));
         }
         for part in fetched.iter().filter(|part| part.partition == partition) {

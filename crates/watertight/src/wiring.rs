@@ -6,27 +6,79 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use watertight_adapters::delta::DeltaLake;
+use watertight_adapters::kafka::{KafkaLog, KafkaOptions};
 use watertight_adapters::segment_log::{SegmentLog, SegmentLogOptions};
 use watertight_adapters::system::{SystemClock, SystemIds};
-use watertight_config::{LogConfig, PipelineConfig};
+use watertight_config::{KafkaConfig, LogConfig, PipelineConfig};
 use watertight_core::port::{EventLog, Lake, PortError};
 use watertight_pipeline::runtime::{Stop, StreamFailure, stopping_at_panic};
 
-/// Opens the event log.
+/// An event log that was opened.
+#[derive(Clone)]
+pub(crate) enum Log {
+    /// The built-in one.
+    Local(Arc<SegmentLog>),
+    /// Apache Kafka.
+    Kafka(Arc<KafkaLog>),
+}
+
+impl Log {
+    /// The log behind its port.
+    pub(crate) fn port(&self) -> Arc<dyn EventLog> {
+        match self {
+            Self::Local(log) => log.clone(),
+            Self::Kafka(log) => log.clone(),
+        }
+    }
+}
+
+/// Opens the event log. Kafka is not waited for: that it cannot be reached is the answer to the first question.
 ///
 /// # Errors
-/// As the log's.
-pub(crate) fn open_segment_log(config: &PipelineConfig, outside: &Outside) -> Result<Arc<SegmentLog>, PortError> {
-    let LogConfig::Local { path, segment_bytes, .. } = &config.log;
-    let options = SegmentLogOptions { segment_bytes: *segment_bytes, ..SegmentLogOptions::default() };
-    let Outside { steps, clock } = outside.clone();
-    SegmentLog::open_with(path, options, clock, Arc::new(SystemIds), steps).map(Arc::new)
+/// As the log's; of Kafka, properties that cannot be.
+pub(crate) fn open_log(config: &PipelineConfig, outside: &Outside) -> Result<Log, PortError> {
+    match &config.log {
+        LogConfig::Local { path, segment_bytes, .. } => {
+            let options = SegmentLogOptions { segment_bytes: *segment_bytes, ..SegmentLogOptions::default() };
+            let Outside { steps, clock } = outside.clone();
+            let log = SegmentLog::open_with(path, options, clock, Arc::new(SystemIds), steps)?;
+            Ok(Log::Local(Arc::new(log)))
+        }
+        LogConfig::Kafka(kafka) => open_kafka(kafka).map(Log::Kafka),
+    }
 }
 
 /// Looks at the event log; touches nothing.
-pub(crate) fn look_at_log(config: &PipelineConfig) -> Arc<dyn EventLog> {
-    let LogConfig::Local { path, .. } = &config.log;
-    Arc::new(SegmentLog::look(path, Arc::new(SystemClock), Arc::new(SystemIds)))
+///
+/// # Errors
+/// Of Kafka, properties that cannot be.
+pub(crate) fn look_at_log(config: &PipelineConfig) -> Result<Arc<dyn EventLog>, PortError> {
+    match &config.log {
+        LogConfig::Local { path, .. } => {
+            Ok(Arc::new(SegmentLog::look(path, Arc::new(SystemClock), Arc::new(SystemIds))))
+        }
+        LogConfig::Kafka(kafka) => open_kafka(kafka).map(|log| log as Arc<dyn EventLog>),
+    }
+}
+
+/// Where the log is, for people: never what opens it.
+pub(crate) fn place_of_log(config: &PipelineConfig) -> String {
+    match &config.log {
+        LogConfig::Local { path, .. } => path.display().to_string(),
+        LogConfig::Kafka(KafkaConfig { bootstrap, .. }) => format!("kafka at {bootstrap}"),
+    }
+}
+
+/// One client for all that a command asks. It is whom the secrets are meant for.
+fn open_kafka(config: &KafkaConfig) -> Result<Arc<KafkaLog>, PortError> {
+    let shown = config.properties.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let secret = config.secrets.iter().map(|(name, secret)| (name.clone(), secret.expose().to_owned()));
+    let options = KafkaOptions {
+        bootstrap: config.bootstrap.clone(),
+        properties: shown.chain(secret).collect(),
+        replication_factor: config.replication_factor,
+    };
+    KafkaLog::new(options).map(Arc::new)
 }
 
 /// Opens the lake; touches nothing.

@@ -1,7 +1,11 @@
-//! What every event log must do. Each function takes a [`Subject`]; `suite!` runs all of them on one adapter.
+//! What every event log must do. Each function takes a [`Subject`]; `suite!` runs them on one adapter: all of them on
+//! ours, and on Kafka those that it can be held to.
 
+mod subjects;
+
+use self::subjects::{OnKafka, Subject};
 use crate::memory::log::MemoryLog;
-use crate::segment_log::tests::{Scratch, damage_record};
+use crate::segment_log::tests::Scratch;
 use crate::system::SystemIds;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,77 +18,36 @@ const WAIT: Duration = Duration::from_secs(5);
 const NO_WAIT: Duration = Duration::ZERO;
 const MIB: usize = 1 << 20;
 
-/// A log under test, and what the port does not offer.
-trait Subject {
-    /// The log.
-    fn log(&self) -> Arc<dyn EventLog>;
-    /// The same log as another process has it.
-    fn another(&self) -> Arc<dyn EventLog>;
-    /// Removes the topic.
-    fn remove_topic(&self, topic: &str);
-    /// Lets retention remove some records of partition 0 of [`TOPIC`]: those below `below`, or whole old segments.
-    fn retire(&self, below: i64);
-    /// Makes the record at `offset` of partition 0 of [`TOPIC`] unreadable (it was appended alone).
-    fn damage(&self, offset: i64);
-}
-
-struct Memory(MemoryLog);
-
-impl Subject for Memory {
-    fn log(&self) -> Arc<dyn EventLog> {
-        Arc::new(self.0.clone())
-    }
-    fn another(&self) -> Arc<dyn EventLog> {
-        self.log()
-    }
-    fn remove_topic(&self, topic: &str) {
-        assert!(self.0.remove_topic(topic));
-    }
-    fn retire(&self, below: i64) {
-        self.0.retain_from(TOPIC, 0, below).unwrap();
-    }
-    fn damage(&self, offset: i64) {
-        self.0.lose(TOPIC, 0, offset..offset + 1, GapCause::Damaged).unwrap();
-    }
-}
-
-impl Subject for Scratch {
-    fn log(&self) -> Arc<dyn EventLog> {
-        Arc::clone(&self.log) as Arc<dyn EventLog>
-    }
-    fn another(&self) -> Arc<dyn EventLog> {
-        Arc::new(self.open())
-    }
-    fn remove_topic(&self, topic: &str) {
-        assert!(self.log.remove_topic(topic).unwrap());
-    }
-    fn retire(&self, _below: i64) {
-        assert!(!self.log.apply_retention(TOPIC, None, Some(4096), &BTreeMap::new()).unwrap().is_empty());
-    }
-    fn damage(&self, offset: i64) {
-        damage_record(&self.path().join(TOPIC).join("0"), offset);
-    }
-}
-
 macro_rules! suite {
-    ($($adapter:ident: $make:expr;)*) => { $(mod $adapter {
+    (ours $adapter:ident: $make:expr) => { mod $adapter {
         use super::*;
+        suite!(@everywhere $make);
+        // Kafka: the bytes of a running broker cannot be damaged; what was fetched ahead is read although it was
+        // removed since; other producers write between the records of a batch; brokers refuse times that lie in the
+        // future.
+        suite!(@each $make; damage_is_a_gap_and_what_follows_is_read; what_is_removed_under_a_reader_is_out_of_range;
+            a_batch_is_contiguous_among_many_writers; timestamps_of_any_size_are_kept;);
+    } };
+    (kafka $adapter:ident: $make:expr) => { mod $adapter {
+        use super::*;
+        suite!(@everywhere $make);
+    } };
+    (@everywhere $make:expr) => {
         suite!(@each $make; offsets_are_dense_from_zero_and_per_partition; null_and_empty_stay_apart;
             headers_keep_order_duplicates_and_nulls; making_a_topic_twice_is_once; partitions_are_added_never_removed;
             a_recreated_topic_has_another_incarnation_and_no_records; an_unknown_topic_or_partition_stops;
-            an_empty_batch_appends_nothing; a_batch_is_contiguous_among_many_writers; a_reader_is_woken_soon;
-            a_fetch_is_bounded_but_never_stuck; a_backlog_does_not_starve_other_partitions; a_reader_goes_where_it_is_sent;
-            damage_is_a_gap_and_what_follows_is_read; below_the_earliest_is_out_of_range_with_the_exact_range;
-            behind_the_end_stops; a_fetch_covers_its_range_exactly; lag_reaches_zero;
-            a_reader_of_a_removed_topic_stops; an_offset_is_found_by_time);
-    })* };
-    (@each $make:expr; $($fact:ident);* $(;)?) => { $(#[test] fn $fact() { super::$fact(&$make); })* };
+            an_empty_batch_appends_nothing; the_records_of_each_writer_keep_their_order; a_reader_is_woken_soon;
+            a_fetch_is_bounded_but_never_stuck; a_backlog_does_not_starve_other_partitions;
+            a_reader_goes_where_it_is_sent; below_the_earliest_is_out_of_range_with_the_exact_range;
+            behind_the_end_stops; a_fetch_covers_its_range_exactly; lag_reaches_zero; a_reader_of_a_removed_topic_stops;
+            an_offset_is_found_by_time; the_end_is_where_the_bounds_end_without_transactions;);
+    };
+    (@each $make:expr; $($fact:ident;)*) => { $(#[test] fn $fact() { super::$fact(&$make); })* };
 }
 
-suite! {
-    memory: Memory(MemoryLog::new(Arc::new(SystemIds)));
-    segment_log: Scratch::with_small_segments();
-}
+suite!(ours memory: MemoryLog::new(Arc::new(SystemIds)));
+suite!(ours segment_log: Scratch::with_small_segments());
+suite!(kafka kafka: OnKafka::new());
 
 fn record(value: &str) -> NewRecord<'_> {
     NewRecord { value: Some(value.as_bytes()), timestamp_ms: 1_000, ..NewRecord::default() }
@@ -96,10 +59,10 @@ fn append(log: &dyn EventLog, partition: i32, values: &[&str]) -> i64 {
 }
 
 /// Fetches until nothing more comes; checks that the parts of each partition join without a hole.
-fn drain(reader: &mut dyn LogReader, bytes_max: usize) -> BTreeMap<i32, Vec<Fetched>> {
+fn drain(subject: &impl Subject, reader: &mut dyn LogReader, bytes_max: usize) -> BTreeMap<i32, Vec<Fetched>> {
     let mut all: BTreeMap<i32, Vec<Fetched>> = BTreeMap::new();
     loop {
-        let fetched = reader.fetch(bytes_max, NO_WAIT).unwrap();
+        let fetched = reader.fetch(bytes_max, subject.comes_within()).unwrap();
         if fetched.is_empty() {
             return all;
         }
@@ -136,7 +99,7 @@ fn offsets_are_dense_from_zero_and_per_partition(subject: &impl Subject) {
     assert_eq!(append(&*log, 0, &["c"]), 2);
     assert_eq!(append(&*log, 1, &["d"]), 0);
     assert_eq!(append(&*subject.another(), 0, &["e"]), 3);
-    let all = drain(&mut *log.reader(TOPIC, &[ReadFrom::offset(0, 0), ReadFrom::offset(1, 0)]).unwrap(), MIB);
+    let all = drain(subject, &mut *log.reader(TOPIC, &[ReadFrom::offset(0, 0), ReadFrom::offset(1, 0)]).unwrap(), MIB);
     assert_eq!(values(&all[&0]), ["a", "b", "c", "e"]);
     assert_eq!(values(&all[&1]), ["d"]);
     let bounds = log.bounds(TOPIC, 0).unwrap();
@@ -146,15 +109,25 @@ fn offsets_are_dense_from_zero_and_per_partition(subject: &impl Subject) {
 fn null_and_empty_stay_apart(subject: &impl Subject) {
     let log = subject.log();
     log.create_topic(TOPIC, 1).unwrap();
-    let null = NewRecord { timestamp_ms: -5, ..NewRecord::default() };
-    let empty = NewRecord { key: Some(b""), value: Some(b""), timestamp_ms: i64::MAX, ..NewRecord::default() };
+    let null = NewRecord { timestamp_ms: 5, ..NewRecord::default() };
+    let empty = NewRecord { key: Some(b""), value: Some(b""), timestamp_ms: 4, ..NewRecord::default() };
     log.append(TOPIC, 0, &[null, empty]).unwrap();
     let fetched = log.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap().fetch(MIB, WAIT).unwrap();
     let records = &fetched[0].records;
     assert_eq!((records.key(0), records.value(0), records.headers(0)), (None, None, &b""[..]));
     assert_eq!((records.key(1), records.value(1)), (Some(&b""[..]), Some(&b""[..])));
     let times: Vec<i64> = records.metas().iter().map(|meta| meta.timestamp_ms).collect();
-    assert_eq!(times, [-5, i64::MAX]);
+    assert_eq!(times, [5, 4]);
+}
+
+fn timestamps_of_any_size_are_kept(subject: &impl Subject) {
+    let log = subject.log();
+    log.create_topic(TOPIC, 1).unwrap();
+    let times = [-5, 0, i64::MAX];
+    log.append(TOPIC, 0, &times.map(|timestamp_ms| NewRecord { timestamp_ms, ..record("v") })).unwrap();
+    let fetched = log.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap().fetch(MIB, WAIT).unwrap();
+    let found: Vec<i64> = fetched[0].records.metas().iter().map(|meta| meta.timestamp_ms).collect();
+    assert_eq!(found, times);
 }
 
 fn headers_keep_order_duplicates_and_nulls(subject: &impl Subject) {
@@ -200,7 +173,7 @@ fn a_recreated_topic_has_another_incarnation_and_no_records(subject: &impl Subje
     assert_ne!(first.incarnation, second.incarnation);
     assert_eq!(another.bounds(TOPIC, 0).unwrap().next, 0);
     assert_eq!(append(&*another, 0, &["new"]), 0);
-    let all = drain(&mut *log.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap(), MIB);
+    let all = drain(subject, &mut *log.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap(), MIB);
     assert_eq!(values(&all[&0]), ["new"]);
 }
 
@@ -233,9 +206,11 @@ fn an_empty_batch_appends_nothing(subject: &impl Subject) {
     assert_eq!(log.bounds(TOPIC, 0).unwrap().next, 1);
 }
 
-fn a_batch_is_contiguous_among_many_writers(subject: &impl Subject) {
-    const WRITERS: usize = 8;
-    const BATCHES: usize = 20;
+const WRITERS: usize = 8;
+const BATCHES: usize = 20;
+
+/// Batches of five from many writers at once; what lies in the log then.
+fn written_at_once(subject: &impl Subject) -> Vec<String> {
     subject.log().create_topic(TOPIC, 1).unwrap();
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
@@ -243,20 +218,30 @@ fn a_batch_is_contiguous_among_many_writers(subject: &impl Subject) {
             scope.spawn(move || {
                 for batch in 0..BATCHES {
                     let texts: Vec<String> = (0..5).map(|at| format!("{writer}/{batch}/{at}")).collect();
-                    let values: Vec<&str> = texts.iter().map(String::as_str).collect();
-                    append(&*log, 0, &values);
+                    let records: Vec<NewRecord<'_>> = texts.iter().map(|text| record(text)).collect();
+                    log.append(TOPIC, 0, &records).unwrap();
                 }
             });
         }
     });
-    let all = values(&drain(&mut *subject.log().reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap(), 1_000)[&0]);
+    values(&drain(subject, &mut *subject.log().reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap(), 1_000)[&0])
+}
+
+fn the_records_of_each_writer_keep_their_order(subject: &impl Subject) {
+    let all = written_at_once(subject);
+    for writer in 0..WRITERS {
+        let own = |text: &&String| text.starts_with(&format!("{writer}/"));
+        let expected = (0..BATCHES).flat_map(|batch| (0..5).map(move |at| format!("{writer}/{batch}/{at}")));
+        assert!(all.iter().filter(own).cloned().eq(expected), "writer {writer}: each once, in order");
+    }
     assert_eq!(all.len(), WRITERS * BATCHES * 5);
-    let mut next = [0; WRITERS];
-    for batch in all.chunks(5) {
-        let writer: usize = batch[0].split('/').next().unwrap().parse().unwrap();
-        let expected: Vec<String> = (0..5).map(|at| format!("{writer}/{}/{at}", next[writer])).collect();
-        assert_eq!(batch, expected, "a batch stays together, and each writer's batches keep their order");
-        next[writer] += 1;
+}
+
+fn a_batch_is_contiguous_among_many_writers(subject: &impl Subject) {
+    for batch in written_at_once(subject).chunks(5) {
+        let first = batch[0].strip_suffix("/0").unwrap();
+        let expected: Vec<String> = (0..5).map(|at| format!("{first}/{at}")).collect();
+        assert_eq!(batch, expected, "a batch stays together");
     }
 }
 
@@ -266,6 +251,8 @@ fn a_reader_is_woken_soon(subject: &impl Subject) {
     let mut waits = Vec::new();
     for turn in 0..6 {
         let mut reader = log.reader(TOPIC, &[ReadFrom::offset(0, turn)]).unwrap();
+        // It stands at the end, and waits there.
+        assert!(reader.fetch(MIB, subject.comes_within()).unwrap().is_empty());
         let writer = if turn % 2 == 0 { Arc::clone(&log) } else { Arc::clone(&another) };
         let waits = &mut waits;
         std::thread::scope(|scope| {
@@ -294,7 +281,7 @@ fn a_fetch_is_bounded_but_never_stuck(subject: &impl Subject) {
     let part = &reader.fetch(5_000, WAIT).unwrap()[0];
     assert_eq!(part.from, 1);
     assert!((2..=6).contains(&part.records.len()), "{} records of 1,000 bytes", part.records.len());
-    let rest = drain(&mut *reader, MIB);
+    let rest = drain(subject, &mut *reader, MIB);
     assert_eq!(rest[&0].last().unwrap().to, 20);
     let began = Instant::now();
     assert!(reader.fetch(MIB, Duration::from_millis(60)).unwrap().is_empty());
@@ -315,7 +302,7 @@ fn a_backlog_does_not_starve_other_partitions(subject: &impl Subject) {
         met.extend(reader.fetch(6_000, WAIT).unwrap().iter().map(|part| part.partition));
     }
     assert_eq!(met, BTreeSet::from([0, 1, 2]));
-    let all = drain(&mut *reader, 6_000);
+    let all = drain(subject, &mut *reader, 6_000);
     assert_eq!((all[&0].last().unwrap().to, all[&1].last().unwrap().to), (50, 50));
 }
 
@@ -328,7 +315,7 @@ fn a_reader_goes_where_it_is_sent(subject: &impl Subject) {
     assert_eq!(values(&reader.fetch(MIB, WAIT).unwrap()), ["e"]);
     for (offset, expected) in [(1, &["b", "c", "d", "e"][..]), (3, &["d", "e"]), (0, &["a", "b", "c", "d", "e"])] {
         reader.seek(0, offset).unwrap();
-        assert_eq!(values(&drain(&mut *reader, MIB)[&0]), expected);
+        assert_eq!(values(&drain(subject, &mut *reader, MIB)[&0]), expected);
     }
     reader.seek(0, 0).unwrap();
     assert_eq!(reader.fetch(1, WAIT).unwrap()[0].to, 1);
@@ -343,7 +330,7 @@ fn damage_is_a_gap_and_what_follows_is_read(subject: &impl Subject) {
         append(&*log, 0, &[value]);
     }
     subject.damage(2);
-    let parts = &drain(&mut *log.reader(TOPIC, &[ReadFrom::offset(0, 1)]).unwrap(), MIB)[&0];
+    let parts = &drain(subject, &mut *log.reader(TOPIC, &[ReadFrom::offset(0, 1)]).unwrap(), MIB)[&0];
     assert_eq!(values(parts), ["b", "d"]);
     let gaps: Vec<Gap> = parts.iter().flat_map(|part| part.gaps.clone()).collect();
     assert_eq!(gaps, [Gap { from: 2, to: 3, cause: GapCause::Damaged }]);
@@ -373,24 +360,35 @@ fn fill_and_retire(subject: &impl Subject) -> (i64, i64) {
     (bounds.earliest, next)
 }
 
+/// The reader stands at offset 1; everything before `earliest` is gone.
+fn is_told_what_is_gone(subject: &impl Subject, reader: &mut dyn LogReader, earliest: i64, next: i64) {
+    for _ in 0..2 {
+        let error = reader.fetch(MIB, WAIT).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::OutOfRange, "and it moves nothing");
+        assert!(error.message.contains(&format!("1..{earliest}")), "{}", error.message);
+        assert_eq!(error.range, Some(OffsetRange { partition: 0, from: 1, to: earliest }));
+    }
+    reader.seek(0, earliest).unwrap();
+    let parts = &drain(subject, reader, MIB)[&0];
+    assert_eq!((parts[0].from, parts.last().unwrap().to), (earliest, next));
+    assert_eq!(values(parts).len() as i64, next - earliest);
+    assert_eq!(append(&*subject.another(), 0, &["on"]), next);
+}
+
 fn below_the_earliest_is_out_of_range_with_the_exact_range(subject: &impl Subject) {
+    let (earliest, next) = fill_and_retire(subject);
+    let mut reader = subject.log().reader(TOPIC, &[ReadFrom::offset(0, 1)]).unwrap();
+    is_told_what_is_gone(subject, &mut *reader, earliest, next);
+}
+
+fn what_is_removed_under_a_reader_is_out_of_range(subject: &impl Subject) {
     let log = subject.log();
     log.create_topic(TOPIC, 1).unwrap();
     append(&*log, 0, &["first", "second"]);
     let mut early = log.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap();
     assert_eq!(early.fetch(1, WAIT).unwrap()[0].to, 1);
     let (earliest, next) = fill_and_retire(subject);
-    for _ in 0..2 {
-        let error = early.fetch(MIB, WAIT).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::OutOfRange, "and it moves nothing");
-        assert!(error.message.contains(&format!("1..{earliest}")), "{}", error.message);
-        assert_eq!(error.range, Some(OffsetRange { partition: 0, from: 1, to: earliest }));
-    }
-    early.seek(0, earliest).unwrap();
-    let parts = &drain(&mut *early, MIB)[&0];
-    assert_eq!((parts[0].from, parts.last().unwrap().to), (earliest, next));
-    assert_eq!(values(parts).len() as i64, next - earliest);
-    assert_eq!(append(&*subject.another(), 0, &["on"]), next);
+    is_told_what_is_gone(subject, &mut *early, earliest, next);
 }
 
 fn behind_the_end_stops(subject: &impl Subject) {
@@ -398,7 +396,7 @@ fn behind_the_end_stops(subject: &impl Subject) {
     log.create_topic(TOPIC, 1).unwrap();
     append(&*log, 0, &["a"]);
     let mut reader = log.reader(TOPIC, &[ReadFrom::offset(0, 2)]).unwrap();
-    let error = reader.fetch(MIB, NO_WAIT).unwrap_err();
+    let error = reader.fetch(MIB, subject.comes_within()).unwrap_err();
     assert_eq!((error.kind, error.range), (ErrorKind::Stop, Some(OffsetRange { partition: 0, from: 1, to: 2 })));
     reader.seek(0, 1).unwrap();
     assert!(reader.fetch(MIB, NO_WAIT).unwrap().is_empty(), "the end itself is a place to wait");
@@ -413,7 +411,7 @@ fn a_fetch_covers_its_range_exactly(subject: &impl Subject) {
     }
     let next = log.bounds(TOPIC, 0).unwrap().next;
     for (from, bytes_max) in [(0, 1), (3, 60), (next / 2, 300), (0, MIB)] {
-        let parts = &drain(&mut *log.reader(TOPIC, &[ReadFrom::offset(0, from)]).unwrap(), bytes_max)[&0];
+        let parts = &drain(subject, &mut *log.reader(TOPIC, &[ReadFrom::offset(0, from)]).unwrap(), bytes_max)[&0];
         assert_eq!((parts[0].from, parts.last().unwrap().to), (from, next));
     }
 }
@@ -425,7 +423,7 @@ fn lag_reaches_zero(subject: &impl Subject) {
     let mut reader = log.reader(TOPIC, &[ReadFrom::offset(0, 0)]).unwrap();
     let first = &reader.fetch(1, WAIT).unwrap()[0];
     assert_eq!(first.log_end - first.to, 2);
-    let last = drain(&mut *reader, MIB)[&0].last().unwrap().clone();
+    let last = drain(subject, &mut *reader, MIB)[&0].last().unwrap().clone();
     assert_eq!(last.log_end - last.to, 0);
 }
 
@@ -450,4 +448,14 @@ fn an_offset_is_found_by_time(subject: &impl Subject) {
     let found = [0, 1_000, 1_001, 2_000, 2_001, 3_001].map(|time| log.offset_at(TOPIC, 0, time).unwrap());
     assert_eq!(found, [0, 0, 1, 1, 3, 4], "behind the last, the end");
     assert_eq!(log.offset_at(TOPIC, 1, 0).unwrap(), 0, "an empty partition ends where it begins");
+}
+
+fn the_end_is_where_the_bounds_end_without_transactions(subject: &impl Subject) {
+    let log = subject.log();
+    log.create_topic(TOPIC, 1).unwrap();
+    for next in 0..3 {
+        assert_eq!((log.end(TOPIC, 0).unwrap(), log.bounds(TOPIC, 0).unwrap().next), (next, next));
+        append(&*log, 0, &["one"]);
+    }
+    assert_eq!(log.end(TOPIC, 1).unwrap_err().kind, ErrorKind::Stop);
 }

@@ -272,7 +272,7 @@ impl EventLog for MemoryLog {
         }
         drop(state);
         self.shared.turned.notify_all();
-        Shared::leave(LogCall::Append, lost, Append { first_offset })
+        Shared::leave(LogCall::Append, lost, Append::dense(first_offset))
     }
 
     fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetBounds, PortError> {

@@ -311,7 +311,7 @@ impl EventLog for SegmentLog {
 
     fn append(&self, topic: &str, partition: i32, records: &[NewRecord<'_>]) -> Result<Append, PortError> {
         if records.is_empty() {
-            return Ok(Append { first_offset: self.bounds(topic, partition)?.next });
+            return Ok(Append::dense(self.bounds(topic, partition)?.next));
         }
         let inner = &self.inner;
         // Twice: a topic that is made anew between the look and the lock is found at the second attempt.
@@ -323,7 +323,7 @@ impl EventLog for SegmentLog {
             let block = Block::pack(records, inner.options.codec, &mut raw, buffer);
             inner.buffers.give(raw);
             match partition.queue.submit(block?, |blocks| partition.write_group(blocks)) {
-                Answer::Durable(first_offset) => return Ok(Append { first_offset }),
+                Answer::Durable(first_offset) => return Ok(Append::dense(first_offset)),
                 Answer::Failed(kind, message) => return Err(PortError::new(kind, message)),
                 Answer::Removed => {}
             }

@@ -1,14 +1,26 @@
 //! Keys → definitions: names, references, files and paths, once each key by itself is right.
 
+mod log;
 mod model;
 mod secret;
 mod stream;
 
-use crate::config::{CommitConfig, Definitions, LogConfig, PipelineConfig, Retention, Source};
+pub use log::parse_brokers;
+
+use crate::config::{CommitConfig, Definitions, LogConfig, PipelineConfig, Source};
 use crate::problem::Report;
 use crate::raw::{RawCommit, RawLog, RawPipeline, Spanned};
-use crate::{Reader, yaml};
+use crate::{Env, Reader, yaml};
 use std::path::{Component, Path, PathBuf};
+
+/// What of its outside the building is given.
+#[derive(Clone, Copy)]
+pub(crate) struct Outside<'a> {
+    /// The folder of the pipeline file.
+    pub(crate) base: &'a Path,
+    pub(crate) env: Env<'a>,
+    pub(crate) reader: Reader<'a>,
+}
 
 /// What could be built.
 pub(crate) struct Built {
@@ -25,8 +37,10 @@ struct Parts {
 }
 
 /// Builds the pipeline; what is wrong is reported.
-pub(crate) fn pipeline(raw: &RawPipeline, base: &Path, reader: Reader<'_>, report: &mut Report) -> Built {
-    let log = raw.log.as_ref().and_then(|raw| log(raw, base, report));
+pub(crate) fn pipeline(raw: &RawPipeline, outside: Outside<'_>, report: &mut Report) -> Built {
+    let Outside { base, reader, .. } = outside;
+    let name = raw.name.as_ref().map(|name| name.value.as_str());
+    let log = raw.log.as_ref().and_then(|raw| log::log(raw, name, outside, report));
     let lake = raw.lake.as_ref().and_then(|lake| folder(lake, base, report));
     let state = match &raw.state {
         Some(state) => folder(state, base, report),
@@ -42,7 +56,7 @@ pub(crate) fn pipeline(raw: &RawPipeline, base: &Path, reader: Reader<'_>, repor
         models.into_iter().flatten().map(|(model, origin)| (model.clone(), (model.name, origin))).unzip();
     let source =
         Source { file: report.file().to_owned(), places: raw.places.clone(), sql: origins.into_iter().collect() };
-    let signing_key = raw.signing_key.as_ref().and_then(|raw| secret::secret(raw, base, reader, report));
+    let signing_key = raw.signing_key.as_ref().and_then(|raw| secret::secret(raw, outside, report));
     let definitions = Definitions { streams: streams.into_iter().flatten().collect(), models, signing_key, source };
     let parts = Parts { log, lake, state };
     let config = if complete { whole(raw, parts, &definitions) } else { None };
@@ -60,14 +74,6 @@ fn whole(raw: &RawPipeline, parts: Parts, definitions: &Definitions) -> Option<P
         commit: commit(raw.commit.as_ref()?)?,
         signing_key: definitions.signing_key.clone(),
         source: definitions.source.clone(),
-    })
-}
-
-fn log(raw: &RawLog, base: &Path, report: &mut Report) -> Option<LogConfig> {
-    Some(LogConfig::Local {
-        path: folder(raw.path.as_ref()?, base, report)?,
-        segment_bytes: raw.segment_bytes?,
-        retention: Retention { age_us: raw.retention_age, bytes: raw.retention_bytes },
     })
 }
 
@@ -96,7 +102,10 @@ fn folder(text: &Spanned<String>, base: &Path, report: &mut Report) -> Option<Pa
 /// The log, the lake and the state each have a folder of their own: a topic must not pass for a table.
 fn apart(raw: &RawPipeline, base: &Path, report: &mut Report) {
     let place = |text: Option<&Spanned<String>>| text.map(|text| (text.clone(), plain(&base.join(&text.value))));
-    let log = place(raw.log.as_ref().and_then(|log| log.path.as_ref()));
+    let log = place(raw.log.as_ref().and_then(|log| match log {
+        RawLog::Local(log) => log.path.as_ref(),
+        RawLog::Kafka(_) => None,
+    }));
     let lake = place(raw.lake.as_ref());
     let state = place(raw.state.as_ref());
     let inside = Some("give each a folder of its own, for example data/log and data/lake".to_owned());

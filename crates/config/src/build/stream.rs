@@ -39,8 +39,8 @@ pub(super) fn stream(raw: &RawStream, report: &mut Report) -> Option<StreamDef> 
         columns: columns.into_iter().collect::<Option<_>>()?,
         checks: raw.checks.iter().map(|(name, sql)| Check { name: name.clone(), sql: sql.clone() }).collect(),
         payload: payload(raw.payload.as_ref()?)?,
-        start: StartAt::Earliest,
-        fail_on_data_loss: true,
+        start: raw.start.clone()?,
+        fail_on_data_loss: raw.fail_on_data_loss?,
     })
 }
 
@@ -209,17 +209,19 @@ fn event_time(rule: &RawEventTime, columns: &[RawColumn], report: &mut Report) -
     })
 }
 
-/// No two streams write one table: a stream `x_dlq` would be the dead letters of `x`; and one topic has one number
-/// of partitions.
+/// No two streams write one table: a stream `x_dlq` would be the dead letters of `x`, and a stream `x_gaps` what it lost;
+/// and one topic has one number of partitions.
 pub(super) fn tables_apart(streams: &[RawStream], report: &mut Report) {
     let mut topics: BTreeMap<&str, &RawStream> = BTreeMap::new();
     for stream in streams {
         let name = &stream.name.value;
-        let owner = streams.iter().find(|other| format!("{}_dlq", other.name.value).eq_ignore_ascii_case(name));
-        if let Some(owner) = owner {
-            let message =
-                format!("bronze.{name} would be both this stream and the dead letters of '{}'", owner.name.value);
-            stream.name.problem(report, message, Some("give the stream another name".into()));
+        for (schema, ending, what) in [("bronze", "_dlq", "the dead letters"), ("silver", "_gaps", "the gaps")] {
+            let is_owner = |other: &&RawStream| format!("{}{ending}", other.name.value).eq_ignore_ascii_case(name);
+            if let Some(owner) = streams.iter().find(is_owner) {
+                let owner = &owner.name.value;
+                let message = format!("{schema}.{name} would be both this stream and {what} of '{owner}'");
+                stream.name.problem(report, message, Some("give the stream another name".into()));
+            }
         }
         let topic = stream.topic.as_ref().map_or(name.as_str(), |topic| topic.value.as_str());
         match topics.get(topic) {

@@ -4,7 +4,7 @@
 //! defaults from the table. A reader that asks for a key the table doesn't have, or leaves one untaken, fails an
 //! assertion in tests: table and reader know the same keys.
 
-use super::{RawSecret, Spanned};
+use super::Spanned;
 use crate::keys::{Key, Need, Section, Shape};
 use crate::problem::{Place, Report};
 use crate::suggest::did_you_mean;
@@ -36,27 +36,24 @@ impl<'n> Fields<'n> {
     pub(super) fn open(cursor: &Cursor<'n>, section: &'static Section, report: &mut Report) -> Option<Self> {
         let entries = cursor.mapping(section.what, report)?;
         let mut found: Vec<&Entry> = Vec::new();
-        let mut later = false;
         for entry in entries {
             let path = below(&cursor.path, &entry.key);
             if let Some(first) = found.iter().find(|first| first.key == entry.key) {
-                report.add(entry.at, &path, repeated(first), Some("keep one".into()));
+                beside(entry, first, &cursor.path, report);
             } else if section.key(&entry.key).is_some() {
                 found.push(entry);
-            } else if let Some((name, until)) = section.later.iter().find(|(name, _)| *name == entry.key) {
-                later = true;
-                report.add(entry.at, &path, format!("'{name}' comes with a later version"), Some((*until).into()));
             } else {
                 report.add(entry.at, &path, unknown(&entry.key, section), suggestion(&entry.key, section));
             }
         }
         for key in section.keys {
             let there = found.iter().any(|entry| section.key(&entry.key).is_some_and(|found| found.name == key.name));
-            if key.need == Need::Required && !there && !later {
+            if key.need == Need::Required && !there {
                 let message = format!("missing key '{}' in {}", key.name, section.what);
                 report.add(cursor.node.at, &cursor.path, message, None);
             }
         }
+        one_of_these(cursor, section, &found, report);
         let untaken = section.keys.iter().map(|key| key.name).collect();
         Some(Self { section, at: cursor.node.at, path: cursor.path.clone(), found, untaken })
     }
@@ -80,23 +77,35 @@ impl<'n> Fields<'n> {
         Some(Cursor { node: &entry.value, path: below(&self.path, name) })
     }
 
+    /// Where the mapping stands.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         self.found.iter().any(|entry| entry.key == name)
     }
 
-    fn shape(&self, name: &str) -> Option<&'static Key> {
+    /// What is written of a secret, by whichever of its names; it counts as taken.
+    pub(super) fn entries_of(&mut self, name: &str) -> Vec<&'n Entry> {
+        self.take(name);
+        let about = |entry: &&&Entry| self.section.key(&entry.key).is_some_and(|key| key.name == name);
+        self.found.iter().filter(about).copied().collect()
+    }
+
+    pub(super) fn shape(&self, name: &str) -> Option<&'static Key> {
         self.section.key(name)
     }
 
     /// What the table says holds when the key is absent.
-    fn default<T>(&self, name: &str, read: impl Fn(&str) -> Result<T, Unreadable>) -> Option<Spanned<T>> {
+    pub(super) fn default<T>(&self, name: &str, read: impl Fn(&str) -> Result<T, Unreadable>) -> Option<Spanned<T>> {
         match self.shape(name)?.need {
             Need::Default(text) => {
                 let value = read(text).ok();
                 debug_assert!(value.is_some(), "default of {name} is readable");
                 Some(Spanned { value: value?, shown: text.into(), at: self.at, path: below(&self.path, name) })
             }
-            Need::Required | Need::Optional => None,
+            Need::Required | Need::OneOfThese | Need::Optional => None,
         }
     }
 
@@ -164,24 +173,6 @@ impl<'n> Fields<'n> {
             _ => "a name",
         };
         self.take(name)?.text(hint, report)
-    }
-
-    /// A secret, or the file that holds it; both at once are one too many.
-    pub(super) fn secret(&mut self, name: &str, report: &mut Report) -> Option<RawSecret> {
-        let key = self.shape(name)?;
-        let Shape::Secret { hint } = key.shape else { return None };
-        let file_name = key.file_name().unwrap_or_default();
-        let here = self.take(name);
-        let Some(entry) = self.found.iter().find(|entry| entry.key == file_name) else {
-            return here?.text(hint, report).map(RawSecret::Text);
-        };
-        let path = below(&self.path, &file_name);
-        if let Some(here) = here {
-            let message = format!("'{file_name}' stands beside '{name}' (line {})", here.node.at.line);
-            report.add(entry.at, &path, message, Some("keep one".into()));
-            return None;
-        }
-        Cursor { node: &entry.value, path }.text("the path of a file", report).map(RawSecret::File)
     }
 
     /// A checked name.
@@ -294,7 +285,7 @@ impl<'n> Cursor<'n> {
         }
     }
 
-    fn mapping(&self, what: &str, report: &mut Report) -> Option<&'n [Entry]> {
+    pub(super) fn mapping(&self, what: &str, report: &mut Report) -> Option<&'n [Entry]> {
         match &self.node.kind {
             Kind::Mapping(entries) => Some(entries),
             _ => {
@@ -333,6 +324,30 @@ impl<'n> Cursor<'n> {
         }
         Some(named)
     }
+}
+
+/// Of the keys of which there must be one, there is one, and no second.
+fn one_of_these(cursor: &Cursor<'_>, section: &Section, found: &[&Entry], report: &mut Report) {
+    let these: Vec<&str> = section.keys.iter().filter(|key| key.need == Need::OneOfThese).map(|key| key.name).collect();
+    let mut there = found.iter().filter(|entry| these.contains(&entry.key.as_str()));
+    match (these.split_last(), there.next()) {
+        (None, _) => {}
+        (Some((last, others)), None) => {
+            let message = format!("{} needs '{}' or '{last}'", section.what, others.join("', '"));
+            report.add(cursor.node.at, &cursor.path, message, None);
+        }
+        (Some(_), Some(first)) => there.for_each(|second| beside(second, first, &cursor.path, report)),
+    }
+}
+
+/// Reports a key of the mapping at `path` that says again, or otherwise, what another one has said.
+pub(super) fn beside(entry: &Entry, first: &Entry, path: &str, report: &mut Report) {
+    let message = if entry.key == first.key {
+        repeated(first)
+    } else {
+        format!("'{}' stands beside '{}' (line {})", entry.key, first.key, first.at.line)
+    };
+    report.add(entry.at, &below(path, &entry.key), message, Some("keep one".into()));
 }
 
 fn repeated(first: &Entry) -> String {

@@ -5,10 +5,14 @@
 
 mod column;
 mod fields;
+mod log;
 mod pipeline;
+mod secret;
 mod stream;
 
-pub(crate) use pipeline::{RawCommit, RawLog, RawModel, RawPipeline, read};
+pub(crate) use log::{RawKafkaLog, RawLocalLog, RawLog};
+pub(crate) use pipeline::{RawCommit, RawModel, RawPipeline, read};
+pub(crate) use secret::RawSecret;
 pub(crate) use stream::{RawColumn, RawEventId, RawEventTime, RawPayload, RawStream};
 
 use crate::problem::{Place, Report};
@@ -21,12 +25,6 @@ pub(crate) struct Spanned<T> {
     pub(crate) shown: String,
     pub(crate) at: Place,
     pub(crate) path: String,
-}
-
-/// A secret as it is written: itself, or the path of the file that holds it.
-pub(crate) enum RawSecret {
-    Text(Spanned<String>),
-    File(Spanned<String>),
 }
 
 impl<T> Spanned<T> {

@@ -1,6 +1,7 @@
-//! The keys at the top of the file, of the log, of models and of commits.
+//! The keys at the top of the file, of models and of commits.
 
 use super::fields::{Cursor, Fields};
+use super::log::{RawLog, log};
 use super::stream::{RawStream, stream};
 use super::{RawSecret, Spanned};
 use crate::keys;
@@ -20,13 +21,6 @@ pub(crate) struct RawPipeline {
     pub(crate) commit: Option<RawCommit>,
     pub(crate) signing_key: Option<RawSecret>,
     pub(crate) places: BTreeMap<String, (u32, u32)>,
-}
-
-pub(crate) struct RawLog {
-    pub(crate) path: Option<Spanned<String>>,
-    pub(crate) segment_bytes: Option<u64>,
-    pub(crate) retention_age: Option<i64>,
-    pub(crate) retention_bytes: Option<u64>,
 }
 
 pub(crate) struct RawModel {
@@ -70,28 +64,6 @@ fn signing_key(cursor: &Cursor<'_>, report: &mut Report) -> Option<RawSecret> {
     let key = fields.secret("signing_key", report);
     fields.close();
     key
-}
-
-fn log(cursor: &Cursor<'_>, report: &mut Report) -> Option<RawLog> {
-    let mut fields = Fields::open(cursor, &keys::LOG, report)?;
-    let local = fields.take("local");
-    fields.close();
-    let mut fields = Fields::open(&local?, &keys::LOCAL_LOG, report)?;
-    let path = fields.text("path", report);
-    let segment_bytes = fields.size("segment_bytes", report).map(|size| size.value);
-    let (mut retention_age, mut retention_bytes) = (None, None);
-    if let Some(cursor) = fields.take("retention")
-        && let Some(mut retention) = Fields::open(&cursor, &keys::RETENTION, report)
-    {
-        if !retention.has("age") && !retention.has("bytes") {
-            report.add(cursor.node.at, &cursor.path, "a retention needs 'age', 'bytes' or both", None);
-        }
-        retention_age = retention.duration("age", report).map(|age| age.value);
-        retention_bytes = retention.size("bytes", report).map(|bytes| bytes.value);
-        retention.close();
-    }
-    fields.close();
-    Some(RawLog { path, segment_bytes, retention_age, retention_bytes })
 }
 
 fn model(name: String, cursor: &Cursor<'_>, report: &mut Report) -> Option<RawModel> {

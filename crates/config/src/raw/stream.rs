@@ -2,10 +2,14 @@
 
 use super::Spanned;
 use super::column::column;
-use super::fields::{Cursor, Fields};
+use super::fields::{Cursor, Fields, beside};
 use crate::keys;
 use crate::problem::{Place, Report};
-use watertight_core::schema::{ColumnType, DuplicateKeys};
+use crate::suggest::did_you_mean;
+use crate::units::{self, Unreadable};
+use crate::yaml::{Entry, below, quoted};
+use std::collections::BTreeMap;
+use watertight_core::schema::{ColumnType, DuplicateKeys, StartAt};
 
 pub(crate) struct RawStream {
     pub(crate) name: Spanned<String>,
@@ -17,6 +21,8 @@ pub(crate) struct RawStream {
     /// Name and expression.
     pub(crate) checks: Vec<(String, String)>,
     pub(crate) payload: Option<RawPayload>,
+    pub(crate) start: Option<StartAt>,
+    pub(crate) fail_on_data_loss: Option<bool>,
 }
 
 pub(crate) enum RawEventId {
@@ -65,9 +71,70 @@ pub(super) fn stream(name: Spanned<String>, cursor: &Cursor<'_>, report: &mut Re
             Some(cursor) => payload(&cursor, report),
             None => Some(defaults()),
         },
+        start: start(&mut fields, report),
+        fail_on_data_loss: fields.boolean("fail_on_data_loss", report).map(|fail| fail.value),
     };
     fields.close();
     Some(stream)
+}
+
+/// Where a first start begins: a word, a time, or offsets by partition.
+fn start(fields: &mut Fields<'_>, report: &mut Report) -> Option<StartAt> {
+    let start = match fields.take("from") {
+        None => fields.default("from", start_at),
+        Some(cursor) if cursor.is_mapping() => return offsets(&cursor, report).map(StartAt::Offsets),
+        Some(cursor) => cursor.parsed("from", report, start_at),
+    };
+    start.map(|start| start.value)
+}
+
+fn start_at(text: &str) -> Result<StartAt, Unreadable> {
+    const EXPECTED: &str = "expected earliest, latest, a date or a time with its zone";
+    let suggestion =
+        || Some("for example from: 2024-05-01T00:00:00Z, or by partition from: { \"0\": 1200 }".to_owned());
+    match text {
+        "earliest" => Ok(StartAt::Earliest),
+        "latest" => Ok(StartAt::Latest),
+        // A log dates its records in milliseconds: the first of them that is not before this instant.
+        _ => match units::instant_us(text).map(|us| us.div_euclid(1_000) + i64::from(us.rem_euclid(1_000) > 0)) {
+            Ok(ms) if ms >= 0 => Ok(StartAt::Time { ms }),
+            Ok(_) => Err(Unreadable { message: "from is before 1970-01-01".into(), suggestion: None }),
+            Err(_) => {
+                let meant = did_you_mean(text, ["earliest", "latest"]);
+                Err(Unreadable { message: EXPECTED.into(), suggestion: meant.or_else(suggestion) })
+            }
+        },
+    }
+}
+
+fn offsets(cursor: &Cursor<'_>, report: &mut Report) -> Option<BTreeMap<i32, i64>> {
+    let entries = cursor.mapping("offsets by partition", report)?;
+    if entries.is_empty() {
+        let message = "expected offsets by partition, found an empty mapping";
+        report.add(cursor.node.at, &cursor.path, message, None);
+        return None;
+    }
+    let mut seen: BTreeMap<i32, &Entry> = BTreeMap::new();
+    let mut offsets = BTreeMap::new();
+    for entry in entries {
+        let path = below(&cursor.path, &entry.key);
+        let digits = entry.key.bytes().all(|byte| byte.is_ascii_digit());
+        let Some(partition) = entry.key.parse::<i32>().ok().filter(|_| digits) else {
+            let message = format!("expected a partition, found {}", quoted(&entry.key));
+            report.add(entry.at, &path, message, Some("partitions are counted from 0: from: { \"0\": 1200 }".into()));
+            continue;
+        };
+        if let Some(first) = seen.insert(partition, entry) {
+            beside(entry, first, &cursor.path, report);
+            continue;
+        }
+        let too_large = || Unreadable { message: "an offset has 63 bits at most".into(), suggestion: None };
+        let read = |text: &str| units::whole(text).and_then(|whole| i64::try_from(whole).map_err(|_| too_large()));
+        if let Some(offset) = (Cursor { node: &entry.value, path }).parsed("an offset", report, read) {
+            offsets.insert(partition, offset.value);
+        }
+    }
+    Some(offsets)
 }
 
 fn event_id(cursor: &Cursor<'_>, report: &mut Report) -> Option<RawEventId> {

@@ -1,8 +1,9 @@
 //! Good files and what they mean.
 
 use super::{fixtures, load};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use watertight_config::{CommitConfig, LogConfig, PipelineConfig, Retention, Secret};
+use watertight_config::{CommitConfig, KafkaConfig, LogConfig, PipelineConfig, Retention, Secret};
 use watertight_core::schema::{
     Check, Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, PayloadLimits, StartAt, StreamDef,
     TimestampForm,
@@ -98,11 +99,89 @@ fn every_key_has_its_effect() {
         ],
         checks: vec![Check { name: "known".into(), sql: "id > 0".into() }],
         payload: PayloadLimits { bytes_max: 64_000, depth_max: 8, duplicate_keys: DuplicateKeys::Last },
-        start: StartAt::Earliest,
-        fail_on_data_loss: true,
+        start: StartAt::Offsets(BTreeMap::from([(0, 1_200), (7, 0)])),
+        fail_on_data_loss: false,
     };
     assert_eq!(config.streams, [want]);
     assert!(config.models[0].sql.starts_with("SELECT window_start"), "SQL in place");
+}
+
+#[test]
+fn every_key_of_kafka_has_its_effect_and_no_secret_is_printed() {
+    let config = good("every_key_of_kafka.yaml");
+    let printed = format!("{config:?} {config:#?}");
+    assert!(!printed.contains("hunter2") && !printed.contains("{x}"), "{printed}");
+    let LogConfig::Kafka(kafka) = config.log else { panic!("{printed}") };
+    let KafkaConfig { bootstrap, properties, secrets, replication_factor, group } = kafka;
+    assert_eq!((bootstrap.as_str(), replication_factor), ("kafka-1:9092,[::1]:9093", Some(3)));
+    assert_eq!(group, "ticks.lag");
+    let properties: Vec<(&str, &str)> =
+        properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let written = [
+        ("linger.ms", "5"),
+        ("sasl.mechanism", "SCRAM-SHA-512"),
+        ("security.protocol", "SASL_SSL"),
+        ("socket.keepalive.enable", "true"),
+    ];
+    assert_eq!(properties, written);
+    let secrets: Vec<(&str, &str)> = secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose())).collect();
+    let given = [
+        ("sasl.password", "k${SECRET}: {x}"),
+        ("sasl.username", "hunter2-hunter2"),
+        ("ssl.key.password", "hunter2-hunter2"),
+    ];
+    assert_eq!(secrets, given);
+    let starts: Vec<StartAt> = config.streams.iter().map(|stream| stream.start.clone()).collect();
+    let new_year_ms = 1_767_225_600_000;
+    let expected = [
+        StartAt::Earliest,
+        StartAt::Earliest,
+        StartAt::Latest,
+        StartAt::Time { ms: new_year_ms },
+        StartAt::Time { ms: new_year_ms + 1 },
+    ];
+    assert_eq!(starts, expected, "a time between two milliseconds is before the second");
+    assert!(config.streams.iter().all(|stream| stream.fail_on_data_loss));
+}
+
+#[test]
+fn a_log_in_kafka_needs_its_brokers_and_nothing_else() {
+    let yaml = std::fs::read_to_string(fixtures("good").join("secret_in_a_file.yaml")).expect("fixture");
+    let yaml = yaml.replace("{ local: { path: data/log } }", "{ kafka: { bootstrap: \"kafka:9092\" } }");
+    let config = watertight_config::load(Path::new("p.yaml"), &|_| None, &|_| Ok(yaml.clone())).expect("good");
+    let expected = LogConfig::Kafka(KafkaConfig {
+        bootstrap: "kafka:9092".to_owned(),
+        properties: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        replication_factor: None,
+        group: "watertight-signed".to_owned(),
+    });
+    assert_eq!(config.log, expected);
+}
+
+#[test]
+fn how_a_stream_is_read_is_no_part_of_what_is_kept_of_its_definition() {
+    let said = good("every_key.yaml").streams.remove(0);
+    let default = StreamDef { start: StartAt::Earliest, fail_on_data_loss: true, ..said.clone() };
+    assert_ne!(said, default);
+    let text = |def: &StreamDef| serde_json::to_string(def).expect("serialises");
+    assert_eq!(text(&said), text(&default), "no new version, and rows of before keep theirs");
+    assert_eq!(serde_json::from_str::<StreamDef>(&text(&said)).expect("reads"), default);
+}
+
+#[test]
+fn the_ways_to_reach_kafka_that_the_readme_shows_are_right() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).expect("read");
+    let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(blocks.len(), 2, "one with a password, one with a certificate");
+    let local = std::fs::read_to_string(fixtures("good").join("secret_in_a_file.yaml")).expect("fixture");
+    for block in blocks {
+        let yaml = local.replace("log: { local: { path: data/log } }\n", block);
+        let reader = |path: &Path| Ok(if path == Path::new("p.yaml") { yaml.clone() } else { "secret".to_owned() });
+        let config = watertight_config::load(Path::new("p.yaml"), &|_| Some("secret".to_owned()), &reader);
+        let config = config.unwrap_or_else(|problems| panic!("{problems}\n{yaml}"));
+        assert!(matches!(&config.log, LogConfig::Kafka(kafka) if kafka.secrets.len() == 1), "{:?}", config.log);
+    }
 }
 
 #[test]
@@ -135,7 +214,7 @@ fn variables_aliases_and_commas_in_braces_mean_what_they_look_like() {
 fn paths_are_relative_to_the_folder_of_the_file() {
     let at = fixtures("good").join("issue.yaml");
     let config = watertight_config::load(&at, &|_| None, &|path| std::fs::read_to_string(path)).expect("good");
-    let LogConfig::Local { path, .. } = config.log;
+    let LogConfig::Local { path, .. } = config.log else { panic!("a local log") };
     assert_eq!(path, fixtures("good").join("data/log"));
     assert_eq!(config.lake, fixtures("good").join("data/lake"));
 }

@@ -33,28 +33,34 @@ fn the_committed_schema_is_the_one_that_is_printed() {
 
 #[test]
 fn the_reader_takes_every_key_of_the_schema_and_no_other() {
-    // Each key is misspelt in a file that uses all of them: the reader knew the key if it now doesn't.
+    // Each key is misspelt in files that use all of them: the reader knew the key if it now doesn't.
     let folder = fixtures("good");
-    let text = std::fs::read_to_string(folder.join("every_key.yaml")).expect("fixture");
+    let files = ["every_key.yaml", "every_key_of_kafka.yaml"];
+    let texts = files.map(|file| std::fs::read_to_string(folder.join(file)).expect("fixture"));
     let names: BTreeSet<String> = keys_of_the_schema().into_iter().map(|(_, key)| key).collect();
     for name in &names {
-        // A secret stands in the file once: by itself, or by the file that holds it.
-        let twin = name.strip_suffix("_file").filter(|base| names.contains(*base));
-        let text = twin.map_or_else(|| text.clone(), |base| text.replace(&format!("{base}:"), &format!("{name}:")));
+        // A secret stands in the file once: by itself, or by the file or the variable that holds it.
+        let ending = ["_file", "_env"].iter().find_map(|ending| name.strip_suffix(ending));
+        let twin = ending.filter(|base| names.contains(*base));
         let mut found = 0;
-        for at in text.match_indices(&format!("{name}:")).map(|(at, _)| at) {
-            if text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_') {
-                continue;
+        for text in &texts {
+            let text = twin.map_or_else(|| text.clone(), |base| text.replace(&format!("{base}:"), &format!("{name}:")));
+            for at in text.match_indices(&format!("{name}:")).map(|(at, _)| at) {
+                if text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_') {
+                    continue;
+                }
+                found += 1;
+                let bad = format!("{}zz_{}", &text[..at], &text[at..]);
+                let problems = watertight_config::load(Path::new("bad.yaml"), &|_| None, &|_| Ok(bad.clone()));
+                let problems = problems.expect_err(name).to_string();
+                assert!(problems.contains(&format!("unknown key 'zz_{name}'")), "{name}: {problems}");
             }
-            found += 1;
-            let bad = format!("{}zz_{}", &text[..at], &text[at..]);
-            let problems = watertight_config::load(Path::new("bad.yaml"), &|_| None, &|_| Ok(bad.clone()));
-            let problems = problems.expect_err(name).to_string();
-            assert!(problems.contains(&format!("unknown key 'zz_{name}'")), "{name}: {problems}");
         }
-        assert!(found > 0, "every_key.yaml uses {name}");
+        assert!(found > 0, "{files:?} use {name}");
     }
-    load(&folder, "every_key.yaml").expect("and as it stands it is right");
+    for file in files {
+        load(&folder, file).expect("and as it stands it is right");
+    }
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The event log port: topics of partitions of records at dense or sparse offsets.
 //!
-//! Durability: an append is answered only when its records survive SIGKILL and power loss. Ordering: records of a
-//! partition are read in offset order; a reader never sees a record that could still be lost. Nothing is skipped
-//! silently: offsets without a readable record come as [`Gap`]s, or as an error of kind `OutOfRange`.
+//! Durability: an append is answered only when its records survive SIGKILL and power loss; on Kafka, as far as its
+//! replication makes them (docs/adr/0016). Ordering: records of a partition are read in offset order; a reader never
+//! sees a record that could still be lost. Nothing is skipped silently: offsets without a readable record come as
+//! [`Gap`]s, or as an error of kind `OutOfRange`.
 
 use super::PortError;
 use crate::record::{NewRecord, Records};
@@ -30,15 +31,53 @@ pub struct TopicInfo {
 pub struct OffsetBounds {
     /// First offset still kept.
     pub earliest: i64,
-    /// Offset the next record will get.
+    /// Offset behind the last one that can be read now: what the next record will get, but where a transaction is open
+    /// ([`EventLog::end`]).
     pub next: i64,
 }
 
+/// Where the records of a batch lie behind its first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Offsets {
+    /// One behind the other.
+    Dense,
+    /// Others wrote between them: the offset of each, the first one's too, in the order of the batch.
+    Each(Vec<i64>),
+}
+
 /// The answer to an append: durable at these offsets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Append {
-    /// Offset of the first record of the batch; the others follow densely.
+    /// Offset of the first record of the batch; for an empty batch, where the next record would lie.
     pub first_offset: i64,
+    /// Where the others lie.
+    pub offsets: Offsets,
+}
+
+impl Append {
+    /// Records one behind the other.
+    #[must_use]
+    pub fn dense(first_offset: i64) -> Self {
+        Self { first_offset, offsets: Offsets::Dense }
+    }
+
+    /// Records at these offsets, in the order of the batch; `None` where there are none.
+    #[must_use]
+    pub fn at(offsets: Vec<i64>) -> Option<Self> {
+        let first_offset = *offsets.first()?;
+        let dense = offsets.windows(2).all(|pair| pair[1] == pair[0] + 1);
+        let offsets = if dense { Offsets::Dense } else { Offsets::Each(offsets) };
+        Some(Self { first_offset, offsets })
+    }
+
+    /// The offset of the record `row` of the batch.
+    #[must_use]
+    pub fn offset(&self, row: usize) -> i64 {
+        match &self.offsets {
+            Offsets::Dense => self.first_offset + row as i64,
+            Offsets::Each(offsets) => offsets[row],
+        }
+    }
 }
 
 /// Why offsets hold no readable record.
@@ -115,10 +154,12 @@ pub trait EventLog: Send + Sync {
     /// When it cannot be made.
     fn create_topic(&self, topic: &str, partitions: i32) -> Result<TopicInfo, PortError>;
 
-    /// Appends a batch at the end of a partition, all of it or nothing; returns when it is durable.
+    /// Appends a batch at the end of a partition, in its order; returns when all of it is durable. Records of others
+    /// may come to lie between.
     ///
     /// # Errors
-    /// `Retry`: nothing was appended. `Unknown`: it may have been; read the tail back.
+    /// `Unknown`: none of it, a beginning of it or all of it was appended; read the tail back as far as
+    /// [`end`](Self::end), which answers only when that can change no more. Every other kind: nothing was appended.
     fn append(&self, topic: &str, partition: i32, records: &[NewRecord<'_>]) -> Result<Append, PortError>;
 
     /// The offsets a partition holds.
@@ -126,6 +167,15 @@ pub trait EventLog: Send + Sync {
     /// # Errors
     /// When the log cannot be asked.
     fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetBounds, PortError>;
+
+    /// The offset behind the last record that was appended, whether it can be read yet or not: that of the bounds, but
+    /// where a transaction is open before it.
+    ///
+    /// # Errors
+    /// When the log cannot be asked; `Retry` while an append of this handle that was not answered is not decided.
+    fn end(&self, topic: &str, partition: i32) -> Result<i64, PortError> {
+        self.bounds(topic, partition).map(|bounds| bounds.next)
+    }
 
     /// The first offset whose record bears a timestamp of `timestamp_ms` or later; where none does, the next offset.
     ///
@@ -168,4 +218,19 @@ pub trait LogReader: Send {
     /// # Errors
     /// `Stop` where the partition is not assigned.
     fn seek(&mut self, partition: i32, offset: i64) -> Result<(), PortError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_record_of_a_batch_has_its_offset_with_and_without_others_between() {
+        let dense = Append::at(vec![5, 6, 7]).unwrap();
+        assert_eq!(dense, Append::dense(5));
+        assert_eq!([0, 2].map(|row| dense.offset(row)), [5, 7]);
+        let torn = Append::at(vec![5, 6, 9]).unwrap();
+        assert_eq!((torn.first_offset, [0, 1, 2].map(|row| torn.offset(row))), (5, [5, 6, 9]));
+        assert_eq!(Append::at(Vec::new()), None);
+    }
 }

@@ -11,4 +11,4 @@ mod log;
 pub use clock::{Clock, Ids};
 pub use error::{ErrorKind, OffsetRange, PortError};
 pub use lake::{CommitOutcome, CommitRequest, DataFile, Lake, LakeCommit, LakeTable, Spent, TableSpec, TableState};
-pub use log::{Append, EventLog, Fetched, Gap, GapCause, LogReader, OffsetBounds, ReadFrom, TopicInfo};
+pub use log::{Append, EventLog, Fetched, Gap, GapCause, LogReader, OffsetBounds, Offsets, ReadFrom, TopicInfo};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const SHARES: Shares = Shares { duplicates: 0.2, late: 0.1, malformed: 0.1 };
 
-fn generate(count: Option<u64>) -> Source {
+pub(super) fn generate(count: Option<u64>) -> Source {
     Source::Generate(GenerateOptions {
         kind: GeneratorKind::Stocks,
         shares: Some(SHARES),
@@ -20,7 +20,7 @@ fn generate(count: Option<u64>) -> Source {
     })
 }
 
-fn request(source: Source, ledger: Option<&Path>) -> ProduceRequest {
+pub(super) fn request(source: Source, ledger: Option<&Path>) -> ProduceRequest {
     ProduceRequest {
         stream: stocks_stream(2_000_000),
         models: Vec::new(),
@@ -39,12 +39,12 @@ fn request(source: Source, ledger: Option<&Path>) -> ProduceRequest {
     }
 }
 
-fn start(request: ProduceRequest, log: &FakeLog) -> Result<ProduceSummary, ProduceError> {
+pub(super) fn start(request: ProduceRequest, log: &FakeLog) -> Result<ProduceSummary, ProduceError> {
     run(request, log, &FixedClock, &AtomicBool::new(false), &mut |_| {})
 }
 
 /// Runs until a run ends without being killed; how often it was killed.
-fn start_again_and_again(request: &ProduceRequest, log: &FakeLog) -> u32 {
+pub(super) fn start_again_and_again(request: &ProduceRequest, log: &FakeLog) -> u32 {
     for kills in 0..100 {
         match catch_unwind(AssertUnwindSafe(|| start(request.clone(), log))) {
             Ok(ended) => {
@@ -83,7 +83,7 @@ fn assert_exact(log: &FakeLog, path: Option<&Path>, plan: &Plan, count: u64) {
     }
 }
 
-fn plan_in(path: &Path) -> Plan {
+pub(super) fn plan_in(path: &Path) -> Plan {
     let header = ledger::read_header(path).expect("a ledger");
     plan_of(&header).expect("a good plan").expect("generated")
 }

@@ -2,11 +2,26 @@
 //!
 //! What it never does: overwrite. When one of the files is there, nothing is written.
 
-use super::{Exit, output};
+use super::{Exit, output, quantity};
 use anyhow::{Context as _, bail};
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+
+/// The log of an example in Kafka: `BROKERS` are the brokers.
+const IN_KAFKA: &str = "\
+# The event log: Apache Kafka, from version 2.8 on. A topic that isn't there is made.
+log:
+  kafka:
+    bootstrap: \"BROKERS\"
+
+    # Where brokers want to know who asks: properties of librdkafka by its names, and where each secret is.
+    # properties: { security.protocol: SASL_SSL, sasl.mechanism: SCRAM-SHA-512, sasl.username: watertight }
+    # secrets: { sasl.password_file: kafka.password }    # or sasl.password_env: KAFKA_PASSWORD
+
+    # Copies of each partition of a topic that is made; the cluster's own number unless given.
+    # replication_factor: 3
+";
 
 /// Arguments of `init`.
 #[derive(Debug, clap::Args)]
@@ -16,6 +31,9 @@ pub(crate) struct Args {
     example: Example,
     /// Folder to write it into; a folder named like the example unless given. It is made if it isn't there.
     dir: Option<PathBuf>,
+    /// Keep events in Kafka, at these brokers; more of them with commas between. Nothing is asked of them now.
+    #[arg(long, value_name = "HOST:PORT", value_parser = quantity::brokers)]
+    kafka: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -27,6 +45,9 @@ enum Example {
     /// A week of real earthquakes (nested JSON) into a count per day.
     Earthquakes,
 }
+
+/// The name of every example's pipeline file.
+const PIPELINE: &str = "pipeline.yaml";
 
 /// An example as it is in the repository.
 struct Content {
@@ -42,7 +63,7 @@ impl Example {
             Self::Stocks => Content {
                 name: "stocks",
                 files: [
-                    ("pipeline.yaml", include_str!("../../../../examples/stocks/pipeline.yaml")),
+                    (PIPELINE, include_str!("../../../../examples/stocks/pipeline.yaml")),
                     ("models/candles_1m.sql", include_str!("../../../../examples/stocks/models/candles_1m.sql")),
                 ],
                 next: &[
@@ -54,7 +75,7 @@ impl Example {
             Self::ApiUsage => Content {
                 name: "api-usage",
                 files: [
-                    ("pipeline.yaml", include_str!("../../../../examples/api-usage/pipeline.yaml")),
+                    (PIPELINE, include_str!("../../../../examples/api-usage/pipeline.yaml")),
                     ("models/usage_hourly.sql", include_str!("../../../../examples/api-usage/models/usage_hourly.sql")),
                 ],
                 next: &[
@@ -66,7 +87,7 @@ impl Example {
             Self::Earthquakes => Content {
                 name: "earthquakes",
                 files: [
-                    ("pipeline.yaml", include_str!("../../../../examples/earthquakes/pipeline.yaml")),
+                    (PIPELINE, include_str!("../../../../examples/earthquakes/pipeline.yaml")),
                     (
                         "models/quakes_daily.sql",
                         include_str!("../../../../examples/earthquakes/models/quakes_daily.sql"),
@@ -103,16 +124,33 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
     let mut text = String::new();
     for (file, data) in content.files {
         let path = dir.join(file);
-        write_new(&path, data)?;
+        match &args.kafka {
+            Some(brokers) if file == PIPELINE => write_new(&path, &in_kafka(data, brokers))?,
+            _ => write_new(&path, data)?,
+        }
         text.push_str(&format!("wrote {}\n", path.display()));
     }
-    let file = shell_word(&dir.join("pipeline.yaml"));
+    let file = shell_word(&dir.join(PIPELINE));
     text.push_str("\nnext:\n");
     for line in content.next {
         text.push_str(&format!("  {}\n", line.replace("FILE", &file)));
     }
     output::print(&text)?;
     Ok(Exit::Fine)
+}
+
+/// A pipeline file with its log in Kafka, and the rest as it is.
+fn in_kafka(pipeline: &str, brokers: &str) -> String {
+    let mut text = String::new();
+    for line in pipeline.lines() {
+        if line.starts_with("log: ") {
+            text.push_str(&IN_KAFKA.replace("BROKERS", brokers));
+        } else if !line.starts_with("# The event log: ") {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// Writes a file that isn't there yet, with its folder.

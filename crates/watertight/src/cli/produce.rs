@@ -128,7 +128,7 @@ pub(super) fn execute(args: &Args, outside: &Outside) -> anyhow::Result<Exit> {
         eprintln!("error: {} has no stream '{}'; it has {}", args.file.display(), args.stream, names.join(", "));
         return Ok(Exit::Usage);
     };
-    let log = wiring::open_segment_log(&config, outside)?;
+    let log = wiring::open_log(&config, outside)?.port();
     let request = ProduceRequest {
         stream: stream.clone(),
         models: config.models.clone(),

@@ -1,4 +1,4 @@
-//! Quantities on the command line: rates, speeds, shares, durations, times.
+//! What is read from words of the command line: rates, speeds, shares, durations, times, brokers.
 
 use std::time::Duration;
 
@@ -47,6 +47,11 @@ pub(crate) fn count(text: &str) -> Result<u64, String> {
     number.ok_or_else(|| "expected a whole number above 0, such as 2_000_000".to_owned())
 }
 
+/// `kafka-1:9092,kafka-2:9092` → the same without spaces.
+pub(crate) fn brokers(text: &str) -> Result<String, String> {
+    watertight_config::parse_brokers(text)
+}
+
 fn positive(text: &str, what: &str) -> Result<f64, String> {
     let number = text.trim().replace('_', "").parse::<f64>().ok();
     number.filter(|number| number.is_finite() && *number > 0.0).ok_or_else(|| format!("expected {what}"))
@@ -67,6 +72,7 @@ mod tests {
         assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
         assert_eq!(count("2_000_000"), Ok(2_000_000));
         assert_eq!(instant_us("1970-01-02"), Ok(86_400_000_000));
+        assert_eq!(brokers("kafka-1:9092, [::1]:9093").as_deref(), Ok("kafka-1:9092,[::1]:9093"));
     }
 
     #[test]
@@ -78,5 +84,6 @@ mod tests {
         assert!(duration("0 s").is_err() && duration("30").is_err() && duration("-1 s").is_err());
         assert!(count("0").is_err() && count("1.5").is_err());
         assert!(speed("0x").is_err() && instant_us("noon").is_err());
+        assert!(brokers("kafka").is_err() && brokers("a:1,").is_err() && brokers("a\":1").is_err());
     }
 }

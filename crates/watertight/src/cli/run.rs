@@ -1,21 +1,29 @@
 //! `watertight run`: the pipeline, until it is told to stop.
+//!
+//! What goes on beside it has a file each: `house` for the log's retention and the readings of `status`, `group_offsets`
+//! for the positions that Kafka's tools see.
+
+mod group_offsets;
+mod house;
 
 use super::pipeline_file;
 use super::{Exit, quantity};
-use crate::status::{HealthWriter, ProgressLine, RetentionWatch};
+use crate::status::HealthWriter;
+use crate::wiring::Log;
 use crate::{Outside, wiring};
 use anyhow::Context as _;
-use std::collections::{BTreeMap, BTreeSet};
+use group_offsets::GroupOffsets;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 use watertight_adapters::ownership::{RunLock, pipeline_uuid};
-use watertight_adapters::segment_log::SegmentLog;
 use watertight_adapters::system::SystemIds;
-use watertight_config::{LogConfig, PipelineConfig};
-use watertight_core::port::{EventLog as _, Lake, PortError, TopicInfo};
+use watertight_config::{KafkaConfig, LogConfig, PipelineConfig};
+use watertight_core::port::{Lake, PortError};
 use watertight_pipeline::runtime::{
-    CommitBounds, Health, Part, Parts, Rebuilding, RunUntil, Setup, Stop, Upto, run, stopping_at_panic,
+    CommitBounds, Health, Parts, RunUntil, Setup, Stop, StreamFailure, Upto, run, stopping_at_panic,
 };
 
 /// Arguments of `run`.
@@ -64,18 +72,13 @@ impl From<Stages> for Upto {
     }
 }
 
-/// How often retention of the log is applied.
-const RETENTION_EVERY: Duration = Duration::from_secs(10);
-/// How often commit times are left for `status`.
-const HEALTH_EVERY: Duration = Duration::from_secs(1);
-
 pub(super) fn execute(args: &Args, outside: &Outside) -> anyhow::Result<Exit> {
     let config = pipeline_file::load(&args.file)?;
     let _lock = RunLock::take(&config.lake, &outside.steps)?;
     let pipeline = pipeline_uuid(&config.lake, &config.name, &SystemIds, &outside.steps)?;
-    let log = wiring::open_segment_log(&config, outside)?;
+    let log = wiring::open_log(&config, outside)?;
     let parts = Parts {
-        log: log.clone(),
+        log: log.port(),
         lake: wiring::open_lake_with(&config, outside),
         clock: Arc::clone(&outside.clock),
         ids: Arc::new(SystemIds),
@@ -88,25 +91,30 @@ pub(super) fn execute(args: &Args, outside: &Outside) -> anyhow::Result<Exit> {
     let health = Health::new(Box::new(move |conditions| {
         on_change.write(conditions, &BTreeMap::new(), &BTreeMap::new());
     }));
-    let ended = Stop::default();
-    let (mut outcome, housed) = std::thread::scope(|scope| {
-        let house = || {
-            stopping_at_panic("house", &stop, || {
-                keep_house(&config, &log, parts.lake.as_ref(), &writer, &health, &ended);
-            })
-        };
-        let started = std::thread::Builder::new().name("house".to_owned()).spawn_scoped(scope, house);
-        if let Err(error) = &started {
-            tracing::warn!(%error, "retention and readings for status are off: no thread for them");
+    let ended = &Stop::default();
+    let lake = parts.lake.as_ref();
+    let group = match (&log, &config.log) {
+        (Log::Kafka(kafka), LogConfig::Kafka(KafkaConfig { group, .. })) => {
+            let layer = if args.stages == Stages::Bronze { "bronze" } else { "silver" };
+            Some(GroupOffsets::new(Arc::clone(kafka), group, &setup.streams, (lake, layer)))
+        }
+        _ => None,
+    };
+    let (mut outcome, beside) = std::thread::scope(|scope| {
+        let house = || house::keep(&config, &log, lake, &writer, &health, ended);
+        let mut beside = vec![start_beside(scope, "house", &stop, house)];
+        if let Some(group) = group {
+            beside.push(start_beside(scope, "group offsets", &stop, move || group.keep(ended)));
         }
         let outcome = run(&setup, &parts, &health, &stop);
         ended.request();
-        let housed = started.ok().and_then(|thread| thread.join().ok()).and_then(Result::err);
-        Ok::<_, PortError>((outcome?, housed))
+        let failed = |thread: Option<Beside<'_>>| thread.and_then(|thread| thread.join().ok()).and_then(Result::err);
+        let beside: Vec<StreamFailure> = beside.into_iter().filter_map(failed).collect();
+        Ok::<_, PortError>((outcome?, beside))
     })?;
     writer.write(&health.all(), &health.commit_times(), &BTreeMap::new());
     stop.request();
-    outcome.failures.extend(housed);
+    outcome.failures.extend(beside);
     outcome.failures.extend(signals.join().ok().and_then(Result::err));
     for failure in &outcome.failures {
         eprintln!("error: {failure}");
@@ -116,6 +124,19 @@ pub(super) fn execute(args: &Args, outside: &Outside) -> anyhow::Result<Exit> {
     }
     tell_totals(&config, parts.lake.as_ref());
     Ok(if outcome.failures.is_empty() && outcome.failed_models.is_empty() { Exit::Fine } else { Exit::Failed })
+}
+
+type Beside<'scope> = ScopedJoinHandle<'scope, Result<(), StreamFailure>>;
+
+/// Starts a named thread beside the pipeline, which runs without it where there is no thread to be had.
+fn start_beside<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &'static str,
+    stop: &'scope Stop,
+    body: impl FnOnce() + Send + 'scope,
+) -> Option<Beside<'scope>> {
+    let started = Builder::new().name(name.to_owned()).spawn_scoped(scope, move || stopping_at_panic(name, stop, body));
+    started.inspect_err(|error| tracing::warn!(%error, "'{name}' is off: no thread for it")).ok()
 }
 
 fn setup(config: &PipelineConfig, pipeline: String, args: &Args) -> Setup {
@@ -158,110 +179,5 @@ fn tell_totals(config: &PipelineConfig, lake: &dyn Lake) {
             totals.lost,
             totals.unknown_fields
         );
-    }
-}
-
-/// The offsets from which a bronze table still needs the log, by partition: retention spares them. Several streams may
-/// read one topic; the one that is furthest behind counts.
-fn needed_from<'a>(
-    lake: &dyn Lake,
-    streams: impl Iterator<Item = &'a str>,
-    topic: &TopicInfo,
-) -> Result<BTreeMap<i32, i64>, PortError> {
-    let mut needed: BTreeMap<i32, i64> = (0..topic.partitions).map(|partition| (partition, i64::MAX)).collect();
-    for stream in streams {
-        let bronze = lake.look("bronze", stream)?;
-        for (partition, from) in &mut needed {
-            let at = bronze.iter().flat_map(|bronze| &bronze.state().positions).find(|(key, _)| {
-                key.topic == topic.name && key.incarnation == topic.incarnation && key.partition == *partition
-            });
-            *from = at.map_or(0, |(_, next)| *next).min(*from);
-        }
-    }
-    Ok(needed)
-}
-
-/// What the parts read again at a start, as one line; `None` when there is nothing of the kind.
-fn rebuilding_line(rebuilding: &BTreeMap<Part, Rebuilding>) -> Option<String> {
-    let percent = |at: &Rebuilding| at.done.saturating_mul(100) / at.of.max(1);
-    let parts = rebuilding.iter().map(|(part, at)| format!("{part} {} of {} rows ({}%)", at.done, at.of, percent(at)));
-    let parts: Vec<String> = parts.collect();
-    (!parts.is_empty()).then(|| format!("reading state back from the tables: {}", parts.join(", ")))
-}
-
-/// What goes on beside the pipeline: the log's retention, readings for `status`, and a line on the terminal while state
-/// is rebuilt.
-fn keep_house(
-    config: &PipelineConfig,
-    log: &SegmentLog,
-    lake: &dyn Lake,
-    writer: &HealthWriter,
-    health: &Health,
-    ended: &Stop,
-) {
-    let LogConfig::Local { retention, .. } = &config.log;
-    let age = retention.age_us.map(|us| Duration::from_micros(us.unsigned_abs()));
-    let mut next_retention = std::time::Instant::now();
-    let (mut line, mut watch) = (ProgressLine::on_stderr(), RetentionWatch::default());
-    while !ended.wait(HEALTH_EVERY) {
-        watch.look(config, log, lake);
-        let rebuilding = health.rebuilding();
-        writer.write(&health.all(), &health.commit_times(), &rebuilding);
-        match rebuilding_line(&rebuilding) {
-            Some(text) => line.show(&text),
-            None => line.clear(),
-        }
-        if (age.is_some() || retention.bytes.is_some()) && std::time::Instant::now() >= next_retention {
-            next_retention += RETENTION_EVERY;
-            for name in config.streams.iter().map(|stream| stream.topic.as_str()).collect::<BTreeSet<_>>() {
-                let applied = log.topic(name).and_then(|topic| {
-                    let Some(topic) = topic else { return Ok(Vec::new()) };
-                    let readers = config.streams.iter().filter(|stream| stream.topic == name);
-                    let needed = needed_from(lake, readers.map(|stream| stream.name.as_str()), &topic)?;
-                    log.apply_retention(name, age, retention.bytes, &needed)
-                });
-                if let Err(error) = applied {
-                    tracing::warn!(topic = name, error = error.chain(), "retention was not applied");
-                }
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use watertight_adapters::memory::lake::MemoryLake;
-    use watertight_core::books::Books;
-    use watertight_core::port::{CommitRequest, TableSpec};
-    use watertight_core::position::{PositionKey, PositionStep};
-    use watertight_core::schema::{BRONZE_PARTITION, bronze_schema};
-
-    /// Bronze of `stream` has read partition 0 of the topic up to `to`.
-    fn has_read(lake: &MemoryLake, stream: &str, to: i64) {
-        let spec = TableSpec {
-            schema_name: "bronze".to_owned(),
-            table: stream.to_owned(),
-            columns: Arc::new(bronze_schema()),
-            partition_column: BRONZE_PARTITION.to_owned(),
-            pipeline: "p".to_owned(),
-        };
-        let (topic, incarnation) = ("ticks".to_owned(), "i".to_owned());
-        let key = PositionKey { pipeline: "p".to_owned(), topic, incarnation, partition: 0 };
-        let steps = vec![PositionStep { key, from: None, to }];
-        let request = CommitRequest { steps, files: vec![], books: Books::append("p", stream.into()), timestamp_us: 0 };
-        lake.open(&spec).expect("a new table").commit(&request).expect("committed");
-    }
-
-    #[test]
-    fn retention_spares_what_any_stream_of_the_topic_has_not_read() {
-        let lake = MemoryLake::default();
-        let topic = TopicInfo { name: "ticks".to_owned(), incarnation: "i".to_owned(), partitions: 2 };
-        has_read(&lake, "fast", 100);
-        let needed = |streams: &[&'static str]| needed_from(&lake, streams.iter().copied(), &topic).expect("read");
-        assert_eq!(needed(&["fast"]), BTreeMap::from([(0, 100), (1, 0)]));
-        assert_eq!(needed(&["fast", "new"]), BTreeMap::from([(0, 0), (1, 0)]), "a stream without a table needs it all");
-        has_read(&lake, "slow", 40);
-        assert_eq!(needed(&["fast", "slow"]), BTreeMap::from([(0, 40), (1, 0)]));
     }
 }

@@ -44,8 +44,10 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<Exit> {
     let (log, lake) = (wiring::look_at_log(&config), wiring::open_lake(&config));
     let mut ages = Ages::default();
     loop {
-        let mut status = gather(&config, log.as_ref(), lake.as_ref(), RunLock::holder(&config.lake));
-        ages.fill(&mut status, log.as_ref());
+        let mut status = gather(&config, &log, lake.as_ref(), RunLock::holder(&config.lake));
+        if let Ok(log) = &log {
+            ages.fill(&mut status, log.as_ref());
+        }
         let text = match args.format {
             Format::Text => render(&status, SystemClock.now_us()),
             Format::Json => format!("{}\n", serde_json::to_string(&status)?),

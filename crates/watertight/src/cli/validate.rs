@@ -3,10 +3,11 @@
 //! It reads the file, the SQL files it names and the environment, and touches nothing else.
 
 use super::{Exit, output, pipeline_file};
+use crate::wiring;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use watertight_config::{LogConfig, PipelineConfig, Problems, show_duration};
+use watertight_config::{PipelineConfig, Problems, show_duration};
 
 /// Arguments of `validate`.
 #[derive(Debug, clap::Args)]
@@ -59,12 +60,11 @@ fn stream_tables(name: &str) -> [String; 3] {
 
 fn summary(path: &Path, config: &PipelineConfig) -> String {
     let mut text = format!("{} is right\n\n", path.display());
-    let LogConfig::Local { path: log, .. } = &config.log;
     let _ = writeln!(text, "pipeline {}", config.name);
     let _ = writeln!(
         text,
         "  log    {}\n  lake   {}\n  state  {}",
-        log.display(),
+        wiring::place_of_log(config),
         config.lake.display(),
         config.state.display()
     );

@@ -111,7 +111,7 @@ fn scratch(dir: Option<&Path>) -> anyhow::Result<PathBuf> {
 
 fn gather_now(config: &PipelineConfig) -> anyhow::Result<crate::status::Status> {
     let (log, lake) = (wiring::look_at_log(config), wiring::open_lake(config));
-    let status = gather(config, log.as_ref(), lake.as_ref(), RunLock::holder(&config.lake));
+    let status = gather(config, &log, lake.as_ref(), RunLock::holder(&config.lake));
     let mut errors = status.streams.iter().filter_map(|stream| stream.error.as_ref());
     if let Some(error) = errors.next() {
         bail!("the demo's tables cannot be read: {error}");

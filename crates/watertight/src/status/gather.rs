@@ -1,13 +1,17 @@
 //! Reading a status: positions and totals from each table's newest commit, ends from the log.
 //!
 //! Contract: what can be read is shown. A table or a topic that cannot leaves its numbers at nothing, and its name and
-//! the reason with the stream or model it belongs to.
+//! the reason with the stream or model it belongs to; so does a log that does not answer in a few seconds. Of the log its
+//! place is shown, and nothing that opens it.
 
 use super::Verified;
+use super::asked::{Answer, TopicReading, ask};
 use super::headroom::{Headroom, spares_what_is_unread};
 use super::health_file::{HealthFile, Reading};
+use crate::wiring;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use watertight_config::PipelineConfig;
 use watertight_core::books::{Books, Outcome, Watermarks};
 use watertight_core::port::{EventLog, Lake, OffsetBounds, PortError, TopicInfo};
@@ -18,6 +22,8 @@ use watertight_core::schema::{ModelDef, StreamDef};
 pub(crate) struct Status {
     /// Pipeline name.
     pub(crate) pipeline: String,
+    /// Where the event log is: a folder, or brokers.
+    pub(crate) log: String,
     /// Who runs it now.
     pub(crate) run_by: Option<String>,
     /// Streams.
@@ -151,14 +157,14 @@ struct Unread {
 
 impl Unread {
     /// What was read; an error is noted under `name`.
-    fn note<T>(&mut self, name: &'static str, read: Result<T, PortError>) -> Option<T> {
+    fn note<T>(&mut self, name: &'static str, read: Result<T, String>) -> Option<T> {
         let error = match read {
             Ok(read) => return Some(read),
             Err(error) => error,
         };
         if !self.names.contains(&name) {
             self.names.push(name);
-            self.reasons.push(format!("{name}: {}", error.chain()));
+            self.reasons.push(format!("{name}: {error}"));
         }
         None
     }
@@ -170,12 +176,21 @@ impl Unread {
 }
 
 /// Reads the status while `run_by` runs the pipeline. Changes nothing anywhere.
-pub(crate) fn gather(config: &PipelineConfig, log: &dyn EventLog, lake: &dyn Lake, run_by: Option<String>) -> Status {
+pub(crate) fn gather(
+    config: &PipelineConfig,
+    log: &Result<Arc<dyn EventLog>, PortError>,
+    lake: &dyn Lake,
+    run_by: Option<String>,
+) -> Status {
     let health = HealthFile::read(&config.state, run_by.as_deref());
-    let streams = config.streams.iter().map(|def| {
+    // Tables first: what the log says after that is no older than they are, and no lag is too small.
+    let tables: Vec<Tables> = config.streams.iter().map(|def| Tables::look(lake, &def.name)).collect();
+    let place = wiring::place_of_log(config);
+    let answers = ask(log, &place, config.streams.iter().map(|def| def.topic.clone()).collect());
+    let streams = config.streams.iter().zip(tables).map(|(def, tables)| {
         let reading = health.streams.get(&def.name).cloned();
         let stopped = health.stopped.get(&def.name).cloned().unwrap_or_default();
-        let mut status = stream_status(def, log, lake, reading);
+        let mut status = stream_status(def, tables, answers.get(&def.topic), reading);
         for partition in &mut status.partitions {
             partition.stopped = stopped.get(&partition.partition).cloned();
             if spares_what_is_unread(config)
@@ -192,25 +207,40 @@ pub(crate) fn gather(config: &PipelineConfig, log: &dyn EventLog, lake: &dyn Lak
     });
     let (streams, models) = (streams.collect(), models.collect());
     let verified = Verified::read(&config.state);
-    Status { pipeline: config.name.clone(), run_by, streams, models, verified }
+    Status { pipeline: config.name.clone(), log: place, run_by, streams, models, verified }
 }
 
-fn stream_status(def: &StreamDef, log: &dyn EventLog, lake: &dyn Lake, reading: Option<Reading>) -> StreamStatus {
-    let mut unread = Unread::default();
-    let bronze = unread.note("bronze", look(lake, "bronze", &def.name)).flatten();
-    let dead = unread.note("dead_letters", look(lake, "bronze", &format!("{}_dlq", def.name))).flatten();
-    let silver = unread.note("silver", look(lake, "silver", &def.name)).flatten();
-    let topic = unread.note("log", log.topic(&def.topic)).flatten();
+/// The tables of a stream, as far as they are there and can be read.
+struct Tables {
+    bronze: Option<Table>,
+    dead: Option<Table>,
+    silver: Option<Table>,
+    unread: Unread,
+}
+
+impl Tables {
+    fn look(lake: &dyn Lake, stream: &str) -> Self {
+        let mut unread = Unread::default();
+        let bronze = unread.note("bronze", look(lake, "bronze", stream)).flatten();
+        let dead = unread.note("dead_letters", look(lake, "bronze", &format!("{stream}_dlq"))).flatten();
+        let silver = unread.note("silver", look(lake, "silver", stream)).flatten();
+        Self { bronze, dead, silver, unread }
+    }
+}
+
+fn stream_status(def: &StreamDef, tables: Tables, answer: Option<&Answer>, reading: Option<Reading>) -> StreamStatus {
+    let Tables { bronze, dead, silver, mut unread } = tables;
+    let answer = answer.and_then(|answer| unread.note("log", answer.as_ref().map_err(String::clone)));
     let last = silver.as_ref().and_then(|table| table.last.as_ref());
     let times = last.and_then(|books| books.watermarks.clone()).unwrap_or_default();
-    let tables = (bronze.as_ref(), silver.as_ref());
-    let partitions = topic.as_ref().map_or(0, |topic| topic.partitions);
-    let partitions: Vec<PartitionStatus> = (0..partitions)
-        .filter_map(|number| {
-            let bounds = unread.note("log", log.bounds(&def.topic, number))?;
-            topic.as_ref().map(|topic| partition_status(topic, (number, bounds), tables, &times))
-        })
-        .collect();
+    let mut partitions: Vec<PartitionStatus> = Vec::new();
+    if let Some(TopicReading { info, bounds }) = answer.and_then(Option::as_ref) {
+        for (number, bounds) in (0_i32..).zip(bounds) {
+            let bounds = unread.note("log", bounds.clone());
+            let tables = (bronze.as_ref(), silver.as_ref());
+            partitions.extend(bounds.map(|bounds| partition_status(info, (number, bounds), tables, &times)));
+        }
+    }
     let (unreadable, error) = unread.finish();
     StreamStatus {
         stream: def.name.clone(),
@@ -274,8 +304,8 @@ fn rows(table: Option<&Table>) -> u64 {
     table.and_then(|table| table.last.as_ref()).map_or(0, |books| books.rows_total)
 }
 
-fn look(lake: &dyn Lake, schema_name: &str, table: &str) -> Result<Option<Table>, PortError> {
-    let Some(table) = lake.look(schema_name, table)? else { return Ok(None) };
+fn look(lake: &dyn Lake, schema_name: &str, table: &str) -> Result<Option<Table>, String> {
+    let Some(table) = lake.look(schema_name, table).map_err(|error| error.chain())? else { return Ok(None) };
     let state = table.state();
     let positions = state.positions.iter().map(|(key, next)| ((key.incarnation.clone(), key.partition), *next));
     Ok(Some(Table { version: state.version, positions: positions.collect(), last: state.last_append.clone() }))

@@ -11,6 +11,7 @@
 use super::gather::{PartitionStatus, Status, gather};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use watertight_config::{LogConfig, PipelineConfig};
 use watertight_core::port::{EventLog, Lake, OffsetBounds, PortError, ReadFrom};
@@ -174,13 +175,13 @@ pub(crate) struct RetentionWatch {
 
 impl RetentionWatch {
     /// Looks once a minute, whenever it is called; gives what it said.
-    pub(crate) fn look(&mut self, config: &PipelineConfig, log: &dyn EventLog, lake: &dyn Lake) -> Vec<String> {
+    pub(crate) fn look(&mut self, config: &PipelineConfig, log: &Arc<dyn EventLog>, lake: &dyn Lake) -> Vec<String> {
         if spares_what_is_unread(config) || self.looked.is_some_and(|looked| looked.elapsed() < EVERY) {
             return Vec::new();
         }
         self.looked = Some(Instant::now());
-        let mut status = gather(config, log, lake, None);
-        self.ages.fill(&mut status, log);
+        let mut status = gather(config, &Ok(Arc::clone(log)), lake, None);
+        self.ages.fill(&mut status, log.as_ref());
         self.tell(&status)
     }
 
@@ -209,7 +210,6 @@ impl RetentionWatch {
 mod tests {
     use super::super::gather::StreamStatus;
     use super::*;
-    use std::sync::Arc;
     use watertight_adapters::memory::log::MemoryLog;
     use watertight_adapters::system::SystemIds;
     use watertight_core::record::NewRecord;
@@ -240,7 +240,7 @@ mod tests {
         };
         let stream = StreamStatus::for_tests("notes", TOPIC, vec![partition]);
         let (streams, models) = (vec![stream], Vec::new());
-        (log, Status { pipeline: "p".to_owned(), run_by: None, streams, models, verified: None })
+        (log, Status { pipeline: "p".to_owned(), log: "memory".to_owned(), run_by: None, streams, models, verified: None })
     }
 
     fn headroom(status: &Status) -> &Headroom {

@@ -1,5 +1,6 @@
 //! How a pipeline is, read from its tables and its log: works while it runs and when nothing runs.
 
+mod asked;
 mod gather;
 mod headroom;
 mod health_file;

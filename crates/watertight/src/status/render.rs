@@ -11,7 +11,7 @@ use watertight_pipeline::runtime::Condition;
 pub(crate) fn render(status: &Status, now_us: i64) -> String {
     let mut text = String::new();
     let by = status.run_by.as_deref().map_or("not running".to_owned(), |by| format!("run by {by}"));
-    let _infallible = writeln!(text, "pipeline {} ({by})", status.pipeline);
+    let _infallible = writeln!(text, "pipeline {} ({by})\nlog {}", status.pipeline, status.log);
     if let Some(verified) = &status.verified {
         let _infallible = writeln!(text, "{}", verified.line(now_us));
     }

@@ -9,6 +9,7 @@ fn a_wrong_command_line_ends_with_2_and_help_with_0() {
         &[][..],
         &["frobnicate"],
         &["init", "bonds"],
+        &["init", "stocks", "--kafka", "kafka"],
         &["validate"],
         &["produce", "-f", "x.yaml", "--stream", "s"],
         &["produce", "-f", "x.yaml", "--stream", "s", "--generate", "stocks", "--late", "200%"],

@@ -17,6 +17,31 @@ fn each_example_is_written_and_is_right() {
 }
 
 #[test]
+fn each_example_can_keep_its_events_in_kafka() {
+    for example in ["stocks", "api-usage", "earthquakes"] {
+        let dir = scratch();
+        let answer = watertight(dir.path(), &["init", example, "mine", "--kafka", "kafka-1:9092, [::1]:9093"]);
+        assert_eq!(answer.code, Some(0), "{}", answer.err);
+        let checked = watertight(dir.path(), &["validate", "mine/pipeline.yaml"]);
+        assert_eq!(checked.code, Some(0), "{}", checked.err);
+        assert!(checked.out.contains("log    kafka at kafka-1:9092,[::1]:9093\n"), "{}", checked.out);
+        let file = dir.path().join("mine/pipeline.yaml");
+        let text = fs::read_to_string(&file).expect("read");
+        assert!(!text.contains("built in") && !text.contains("data/log"), "{text}");
+        // What is commented out is right as well.
+        let commented = |line: &str| {
+            ["properties", "secrets", "replication_factor"].iter().any(|key| line.contains(&format!("# {key}: ")))
+        };
+        let whole = |line: &str| if commented(line) { line.replacen("# ", "", 1) } else { line.to_owned() };
+        let lines: Vec<String> = text.lines().map(whole).collect();
+        assert_eq!(lines.iter().zip(text.lines()).filter(|(whole, line)| whole.as_str() != *line).count(), 3);
+        fs::write(&file, lines.join("\n")).expect("write");
+        fs::write(dir.path().join("mine/kafka.password"), "secret\n").expect("write");
+        assert_eq!(watertight(dir.path(), &["validate", "mine/pipeline.yaml"]).code, Some(0));
+    }
+}
+
+#[test]
 fn the_commands_it_prints_are_understood() {
     for example in ["stocks", "api-usage", "earthquakes"] {
         let dir = scratch();

@@ -4,6 +4,7 @@ mod arguments;
 mod books;
 mod demo;
 mod init;
+mod kafka;
 mod kills;
 mod not_balanced;
 mod producing;

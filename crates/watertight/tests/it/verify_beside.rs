@@ -146,7 +146,9 @@ fn what_a_ledger_or_a_certificate_adds_is_not_left_as_a_verdict_on_the_tables() 
     fine(dir, &["verify", "-f", "p.yaml", "--certificate", "c.json", "--key", "key"]);
     fs::write(dir.join("torn.ledger"), "no ledger\n").expect("written");
     let ledger = fs::read_to_string(dir.join(LEDGER)).expect("read");
-    let short: String = ledger.lines().take(5).map(|line| format!("{line}\n")).collect();
+    let middle = ledger.lines().count() / 2;
+    let kept = ledger.lines().enumerate().filter(|(at, _)| *at != middle);
+    let short: String = kept.map(|(_, line)| format!("{line}\n")).collect();
     fs::write(dir.join("short.ledger"), short).expect("written");
     for (arguments, code) in [
         (&["--against", "c.json", "--public-key", "other.pub"][..], 1),

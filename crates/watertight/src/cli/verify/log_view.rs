@@ -1,10 +1,12 @@
 //! The event log as `verify` asks it: what became of offsets that the tables lack.
 //!
-//! The log is looked at, never opened for writing. Only the stretches that are asked for are read. Tables without a hole ask
-//! nothing: that the log could have answered is looked at all the same, for "balanced" says that offsets were held against it.
+//! The log is looked at, never opened for writing. Only the stretches that are asked for are read: what the tables have is
+//! not looked for, and may be gone from the log. Tables without a hole ask nothing: that the log could have answered is
+//! looked at all the same, for "balanced" says that offsets were held against it. A log that gives nothing for a while could
+//! not be read, which is no finding.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use watertight_core::port::{ErrorKind, EventLog, Fetched, GapCause, OffsetBounds, PortError, ReadFrom};
 use watertight_verify::finding::{Place, Unable};
 use watertight_verify::report::{Range, TableReport};
@@ -12,15 +14,22 @@ use watertight_verify::request::{InLog, LogView, Scope};
 
 /// Bytes of a fetch: records are only counted, so few are held at a time.
 const FETCH_BYTES_MAX: usize = 4 << 20;
+/// Longest wait in one fetch.
+const FETCH_WAIT: Duration = Duration::from_secs(1);
+/// How long a log may give nothing of what it has: a broker that was lost has a successor by then.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two tries at a log that says to try again.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// A log that is looked at.
 pub(super) struct LogOf {
     log: Arc<dyn EventLog>,
+    patience: Duration,
 }
 
 impl LogOf {
     pub(super) fn new(log: Arc<dyn EventLog>) -> Self {
-        Self { log }
+        Self { log, patience: PATIENCE }
     }
 
     /// The tables whose offsets the log cannot be asked about: it, the topic or a partition is not there, or not to be read.
@@ -59,9 +68,10 @@ impl LogOf {
         stretches: &mut Stretches,
     ) -> Result<(), PortError> {
         let mut reader = self.log.reader(topic, &[ReadFrom::offset(partition, at)])?;
+        let mut moved = Instant::now();
         while at < end {
             let before = at;
-            match reader.fetch(FETCH_BYTES_MAX, Duration::ZERO) {
+            match reader.fetch(FETCH_BYTES_MAX, FETCH_WAIT) {
                 Ok(parts) => {
                     for part in parts.iter().filter(|part| part.partition == partition) {
                         stretches.cover(part, (at, end));
@@ -75,9 +85,14 @@ impl LogOf {
                     at = at.max(earliest);
                     reader.seek(partition, at)?;
                 }
+                Err(error) if error.kind == ErrorKind::Retry && moved.elapsed() < self.patience => {
+                    std::thread::sleep(RETRY_AFTER);
+                }
                 Err(error) => return Err(error),
             }
-            if at == before {
+            if at > before {
+                moved = Instant::now();
+            } else if moved.elapsed() >= self.patience {
                 let message = format!("the log has offsets {at}..{end} of {topic}/{partition} and does not give them");
                 return Err(PortError::new(ErrorKind::Stop, message));
             }
@@ -164,6 +179,7 @@ fn cause(cause: GapCause) -> InLog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use watertight_adapters::memory::log::{LogCall, LogFault, MemoryLog};
     use watertight_adapters::segment_log::{SegmentLog, SegmentLogOptions};
     use watertight_adapters::system::{SystemClock, SystemIds};
     use watertight_core::port::Gap;
@@ -189,6 +205,21 @@ mod tests {
         assert_eq!(of(life, 0, 7, 9), [(7, 9, InLog::Never)]);
         assert_eq!(of(life, 1, 0, 2), [(0, 2, InLog::Unknown)]);
         assert_eq!(of("another life", 0, 0, 2), [(0, 2, InLog::Unknown)]);
+    }
+
+    #[test]
+    fn a_log_that_says_to_try_again_is_read_in_the_end_and_one_that_goes_on_saying_it_is_not() {
+        let log = MemoryLog::new(Arc::new(SystemIds));
+        let life = log.create_topic("t", 1).expect("a topic").incarnation;
+        log.append("t", 0, &[NewRecord::default(); 5]).expect("appended");
+        let view = LogOf { log: Arc::new(log.clone()), patience: Duration::from_secs(1) };
+        log.inject(LogCall::Fetch, LogFault::Reject(ErrorKind::Retry));
+        assert_eq!(view.stretches("t", &life, 0, 1, 9), Ok(vec![(1, 5, InLog::Record), (5, 9, InLog::Never)]));
+        for _ in 0..100 {
+            log.inject(LogCall::Fetch, LogFault::Reject(ErrorKind::Retry));
+        }
+        let unable = view.stretches("t", &life, 0, 1, 9).expect_err("not read");
+        assert!(unable.why.starts_with("the log of topic t cannot be read: "), "{}", unable.why);
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl Subject {
         let config = pipeline_file::load(file)?;
         let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         Ok(Self {
-            log: Some(LogOf::new(wiring::look_at_log(&config))),
+            log: Some(LogOf::new(wiring::look_at_log(&config)?)),
             pipeline_name: Some(config.name),
             pipeline_file_sha256: Some(sha256_hex(&bytes)),
             lake: config.lake,

@@ -1,0 +1,3 @@
+//! Tests of the adapters against real servers.
+
+mod kafka;

@@ -1,0 +1,169 @@
+//! The event log: a folder, or brokers with the properties to reach them.
+
+use super::{Outside, folder, secret};
+use crate::config::{KafkaConfig, LogConfig, Retention, Secret};
+use crate::keys::SecretForm;
+use crate::problem::Report;
+use crate::raw::{RawKafkaLog, RawLocalLog, RawLog, Spanned};
+use crate::yaml::quoted;
+use std::collections::BTreeMap;
+
+/// Properties of librdkafka that are keys of ours.
+const OUR_KEYS: [(&str, &str); 3] =
+    [("bootstrap.servers", "bootstrap"), ("metadata.broker.list", "bootstrap"), ("group.id", "group")];
+/// Words in the names of all of librdkafka's properties that hold a secret, and endings of such names.
+const SECRET_WORDS: [&str; 4] = ["password", "passphrase", "secret", "jaas"];
+const SECRET_ENDINGS: [&str; 2] = [".key.pem", "ssl_key"];
+
+/// Builds the log; what is wrong is reported.
+pub(super) fn log(
+    raw: &RawLog,
+    pipeline: Option<&str>,
+    outside: Outside<'_>,
+    report: &mut Report,
+) -> Option<LogConfig> {
+    match raw {
+        RawLog::Local(raw) => local(raw, outside, report),
+        RawLog::Kafka(raw) => kafka(raw, pipeline, outside, report).map(LogConfig::Kafka),
+    }
+}
+
+fn local(raw: &RawLocalLog, outside: Outside<'_>, report: &mut Report) -> Option<LogConfig> {
+    Some(LogConfig::Local {
+        path: folder(raw.path.as_ref()?, outside.base, report)?,
+        segment_bytes: raw.segment_bytes?,
+        retention: Retention { age_us: raw.retention_age, bytes: raw.retention_bytes },
+    })
+}
+
+fn kafka(raw: &RawKafkaLog, pipeline: Option<&str>, outside: Outside<'_>, report: &mut Report) -> Option<KafkaConfig> {
+    let bootstrap = raw.bootstrap.as_ref().and_then(|bootstrap| brokers(bootstrap, report));
+    let properties = properties(raw, report);
+    let mut secrets: BTreeMap<String, Secret> = BTreeMap::new();
+    for (name, value) in &raw.secrets {
+        ours(name, report);
+        if let Some(secret) = secret::secret(value, outside, report) {
+            secrets.insert(name.value.clone(), secret);
+        }
+    }
+    let group = raw.group.as_ref().map(|group| group.value.clone());
+    Some(KafkaConfig {
+        bootstrap: bootstrap?,
+        properties,
+        secrets,
+        replication_factor: raw.replication_factor.map(i16::try_from).transpose().ok()?,
+        group: match group {
+            Some(group) => group,
+            None => format!("watertight-{}", pipeline?),
+        },
+    })
+}
+
+fn properties(raw: &RawKafkaLog, report: &mut Report) -> BTreeMap<String, String> {
+    for (name, _) in &raw.properties {
+        ours(name, report);
+        if let Some((twin, _)) = raw.secrets.iter().find(|(twin, _)| twin.value == name.value) {
+            let message = format!("property '{}' stands under 'secrets' too (line {})", name.value, twin.at.line);
+            name.problem(report, message, Some("keep one".into()));
+        } else if let Some(secret) = secret_of(&name.value) {
+            let message = format!("'{}' does not stand under 'properties', which may be shown", name.value);
+            let suggestion = format!("put it under 'secrets': {secret}_file: PATH, or {secret}_env: NAME");
+            name.problem(report, message, Some(suggestion));
+        }
+    }
+    raw.properties.iter().map(|(name, value)| (name.value.clone(), value.value.clone())).collect()
+}
+
+/// The secret that the name of a property is about, whatever it says of where that is.
+fn secret_of(name: &str) -> Option<&str> {
+    let (name, _) = SecretForm::of(name);
+    let word = SECRET_WORDS.iter().any(|word| name.contains(word));
+    (word || SECRET_ENDINGS.iter().any(|ending| name.ends_with(ending))).then_some(name)
+}
+
+/// Reports a property that is a key of ours.
+fn ours(name: &Spanned<String>, report: &mut Report) {
+    if let Some((_, key)) = OUR_KEYS.iter().find(|(property, _)| *property == name.value) {
+        let message = format!("'{}' is what '{key}' says", name.value);
+        name.problem(report, message, Some(format!("write it behind log.kafka.{key}")));
+    }
+}
+
+fn brokers(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    match read_brokers(&text.value) {
+        Ok(brokers) => Some(brokers),
+        Err(advice) => {
+            text.problem(report, format!("cannot read {} as brokers", quoted(&text.shown)), Some(advice.into()));
+            None
+        }
+    }
+}
+
+/// Reads brokers as the pipeline file writes them: `host:port`, or several with commas between them.
+///
+/// # Errors
+/// What to write instead, in words.
+pub fn parse_brokers(text: &str) -> Result<String, String> {
+    read_brokers(text).map_err(str::to_owned)
+}
+
+fn read_brokers(text: &str) -> Result<String, &'static str> {
+    let brokers: Vec<&str> = text.split(',').map(str::trim).collect();
+    if brokers.iter().all(|broker| is_broker(broker)) {
+        return Ok(brokers.join(","));
+    }
+    Err(if text.contains("://") {
+        "write host:port; how they are reached is under 'properties': { security.protocol: SASL_SSL }"
+    } else {
+        "write each as host:port, with commas between them: kafka-1:9092,kafka-2:9092"
+    })
+}
+
+fn is_broker(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or_else(|| {
+        // Without brackets, the colons of an IPv6 address would be taken for the one before the port.
+        if host.contains(':') { "" } else { host }
+    });
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+    !host.is_empty() && host.chars().all(plain) && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brokers_are_hosts_with_ports() {
+        for good in ["127.0.0.1:9092", "kafka-1.example.com:9092", "[::1]:9092", "broker_1:1"] {
+            assert!(is_broker(good), "{good}");
+        }
+        for bad in
+            ["kafka", "kafka:", ":9092", "::1:9092", "kafka:0", "kafka:65536", "PLAINTEXT://kafka:9092", "a b:1", ""]
+        {
+            assert!(!is_broker(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_property_that_holds_a_secret_is_known_by_its_name() {
+        for secret in [
+            "sasl.password",
+            "ssl.key.password",
+            "ssl.key.pem",
+            "ssl_key",
+            "ssl.keystore.password",
+            "sasl.oauthbearer.client.secret",
+            "sasl.oauthbearer.client.credentials.client.secret",
+            "sasl.oauthbearer.assertion.private.key.passphrase",
+            "sasl.oauthbearer.assertion.private.key.pem",
+            "sasl.jaas.config",
+        ] {
+            assert_eq!(secret_of(secret), Some(secret));
+        }
+        assert_eq!(secret_of("sasl.password_file"), Some("sasl.password"));
+        for other in ["sasl.username", "ssl.key.location", "ssl.ca.pem", "ssl.certificate.pem", "security.protocol"] {
+            assert_eq!(secret_of(other), None);
+        }
+    }
+}

@@ -38,7 +38,8 @@ fn of_file(path: &Spanned<String>, outside: Outside<'_>, report: &mut Report) ->
     }
     // A word without a folder or an ending may be the secret itself.
     let named = path.value.contains(['/', '.']);
-    let file = if named { format!("the file of a secret, {},", quoted(&path.shown)) } else { "the file of a secret".into() };
+    let file =
+        if named { format!("the file of a secret, {},", quoted(&path.shown)) } else { "the file of a secret".into() };
     let content = match (outside.reader)(&outside.base.join(&path.value)) {
         Ok(content) => content,
         Err(error) => {

@@ -240,7 +240,17 @@ mod tests {
         };
         let stream = StreamStatus::for_tests("notes", TOPIC, vec![partition]);
         let (streams, models) = (vec![stream], Vec::new());
-        (log, Status { pipeline: "p".to_owned(), log: "memory".to_owned(), run_by: None, streams, models, verified: None })
+        (
+            log,
+            Status {
+                pipeline: "p".to_owned(),
+                log: "memory".to_owned(),
+                run_by: None,
+                streams,
+                models,
+                verified: None,
+            },
+        )
     }
 
     fn headroom(status: &Status) -> &Headroom {

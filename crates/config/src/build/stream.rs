@@ -6,7 +6,7 @@ use crate::suggest::did_you_mean;
 use crate::yaml::quoted;
 use std::collections::BTreeMap;
 use watertight_core::schema::{
-    Check, Column, ColumnType, EventIdRule, EventTimeRule, PayloadLimits, StartAt, StreamDef, check_name,
+    Check, Column, ColumnType, EventIdRule, EventTimeRule, PayloadLimits, StreamDef, check_name,
 };
 
 /// Columns that Watertight adds to a model's table.

@@ -189,7 +189,8 @@ mod tests {
         assert!(first.can_join(&second));
         assert!(!second.can_join(&first), "they must meet");
         let mut open = chunk(3, 5, &[4]);
-        open.holes = vec![3..4];
+        open.holes.clear();
+        open.holes.push(3..4);
         assert!(!first.can_join(&open));
         first.join(second);
         assert_eq!((first.to, first.records.len()), (5, 4));

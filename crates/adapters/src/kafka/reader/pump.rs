@@ -223,10 +223,10 @@ impl Pump {
             }
             RDKafkaErrorCode::AutoOffsetReset
             | RDKafkaErrorCode::OffsetOutOfRange
-            | RDKafkaErrorCode::LogTruncation => {
-                if track.stage == Stage::Reading {
-                    self.displace(lane, event.text);
-                }
+            | RDKafkaErrorCode::LogTruncation
+                if track.stage == Stage::Reading =>
+            {
+                self.displace(lane, event.text);
             }
             code if is_about_existence(code) => self.context.identity.ask(),
             _ if track.stage == Stage::Reading => {

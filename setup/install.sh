@@ -50,6 +50,13 @@ fault_tools() {
     apt_install "${missing[@]}"
 }
 
+# What counts instructions: a figure that no load on the machine changes.
+counting_tools() {
+    if command -v valgrind >/dev/null; then return; fi
+    say "valgrind is missing: the tests count what decoding, the duplicate index and encoding take"
+    apt_install valgrind
+}
+
 c_compiler() {
     if command -v cc >/dev/null && echo 'int main(void){return 0;}' | cc -xc - -o /dev/null 2>/dev/null; then return; fi
     say "a C compiler is missing: zstd and the allocator are C, and Rust links with it"
@@ -171,7 +178,7 @@ mkdir -p "$cache"
 case "${1:-}" in
     demo) c_compiler; kafka_client; rust; crates ;;
     soak) c_compiler; kafka_client; rust; crates; fault_tools; kafka ;;
-    test) c_compiler; kafka_client; rust; crates; fault_tools; readers; datasets; kafka ;;
+    test) c_compiler; kafka_client; rust; crates; fault_tools; counting_tools; readers; datasets; kafka ;;
     *) fail "usage: setup/install.sh demo|test|soak" ;;
 esac
 say "everything for \`make $1\` is there"

@@ -17,23 +17,30 @@ pub(crate) fn count(text: &str) -> Result<u64, String> {
     number.and_then(|number| number.checked_mul(factor)).filter(|number| *number > 0).ok_or_else(wrong)
 }
 
-/// `90s`, `60min`, `2 h` → a duration above zero.
+/// `200ms`, `90s`, `60min`, `2 h` → a duration above zero.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("'{text}' is not a duration; write one above 0, such as 90s, 60min or 2h");
+    let wrong = || format!("'{text}' is not a duration; write one above 0, such as 200ms, 90s, 60min or 2h");
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let seconds = match text[end..].trim() {
-        "s" => 1,
-        "min" => 60,
-        "h" => 3_600,
+    let unit_ms = match text[end..].trim() {
+        "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
         _ => return Err(wrong()),
     };
-    let number = text[..end].parse::<u64>().ok().and_then(|number| number.checked_mul(seconds));
-    number.filter(|seconds| (1..=SECONDS_MAX).contains(seconds)).map(Duration::from_secs).ok_or_else(wrong)
+    let number = text[..end].parse::<u64>().ok().and_then(|number| number.checked_mul(unit_ms));
+    number.filter(|ms| (1..=MS_MAX).contains(ms)).map(Duration::from_millis).ok_or_else(wrong)
 }
 
 /// A week: no measurement takes longer, and it can be added to any instant.
-const SECONDS_MAX: u64 = 7 * 24 * 3_600;
+const MS_MAX: u64 = 7 * 24 * 3_600_000;
+
+/// A duration as it is written on the command line and in a pipeline file: `200 ms`, `1 s`.
+pub(crate) fn short_duration(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    if ms.is_multiple_of(1_000) { format!("{} s", ms / 1_000) } else { format!("{ms} ms") }
+}
 
 /// A count as it is written on the command line: `2M`, `500k`, `1234`.
 pub(crate) fn short(count: u64) -> String {
@@ -106,6 +113,10 @@ mod tests {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("60 min"), Ok(Duration::from_secs(3_600)));
         assert_eq!(duration("2h"), Ok(Duration::from_secs(7_200)));
+        assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
+        for text in ["1 s", "200 ms", "1500 ms", "90 s"] {
+            assert_eq!(duration(text).map(short_duration).as_deref(), Ok(text));
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::cache::copy_folder;
 use crate::child::Usage;
 use crate::input::{FORMAT, Pipeline, START, STREAM};
 use crate::lake;
+use crate::log::LogPlace;
 use crate::program::Program;
 use crate::progress::{Deadline, ProgressLine, about, rounds};
 use crate::statistics::{Spread, quantile, text_of};
@@ -19,7 +20,7 @@ use crate::table;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use watertight_adapters::system::SystemClock;
 use watertight_core::port::Clock as _;
 
@@ -95,10 +96,10 @@ pub(crate) fn execute(args: &Args) -> Result<()> {
     let making_s: f64 = missing.map(|versions| *versions as f64 * EPOCH_S + RUN_S).sum();
     let run_s = |versions: &u64| EPOCHS as f64 * EPOCH_S + RUN_S + *versions as f64 * COPY_S;
     let round_s: f64 = args.versions.iter().map(run_s).sum();
-    let takes = about(making_s + round_s * f64::from(args.common.runs));
+    let takes = about(making_s + round_s * f64::from(args.common.runs()));
     bench.progress.say(&format!(
         "{} rounds behind {} numbers of versions: {takes}",
-        args.common.runs,
+        args.common.runs(),
         args.versions.len()
     ));
     let mut kept = Vec::new();
@@ -108,10 +109,10 @@ pub(crate) fn execute(args: &Args) -> Result<()> {
         kept.push((*versions, made.with_context(|| format!("{versions} versions could not be made"))?));
     }
     let mut runs = Vec::new();
-    rounds(args.common.runs, bench.deadline, &mut bench.progress, |round, progress| {
+    rounds(args.common.runs(), bench.deadline, &mut bench.progress, |round, progress| {
         let first = round as usize % kept.len();
         for (versions, folder) in kept[first..].iter().chain(&kept[..first]) {
-            progress.show(&format!("round {} of {}: {versions} versions", round + 1, args.common.runs));
+            progress.show(&format!("round {} of {}: {versions} versions", round + 1, args.common.runs()));
             let place = bench.cache.scratch()?;
             runs.push(measure(&bench.program, folder, place.path(), (round, *versions), bench.deadline)?);
         }
@@ -124,7 +125,7 @@ pub(crate) fn execute(args: &Args) -> Result<()> {
         steps_of(&summary)
     );
     let measured = Measured { rows_per_commit: ROWS_PER_COMMIT, runs, summary };
-    bench.report("what a commit and a start cost behind many versions", &text, &measured)
+    bench.report("behind", "what a commit and a start cost behind many versions", &text, &measured)
 }
 
 fn name_of(versions: u64) -> String {
@@ -139,7 +140,7 @@ fn make(
     deadline: Deadline,
     progress: &mut ProgressLine,
 ) -> Result<()> {
-    Pipeline { log: Path::new("log"), model: false, more: COMMIT_YAML }.write(folder)?;
+    Pipeline { log: &LogPlace::beside(), topic: STREAM, model: false, more: COMMIT_YAML }.write(folder)?;
     let lake_folder = folder.join("lake");
     let mut found = 0;
     for attempt in 1..=ATTEMPTS_MAX {
@@ -170,9 +171,9 @@ fn measure(
     (round, versions): (u32, u64),
     deadline: Deadline,
 ) -> Result<Run> {
-    let (log, lake_folder): (PathBuf, PathBuf) = (folder.join("log"), place.join("lake"));
+    let (log, lake_folder) = (LogPlace::Local(folder.join("log")), place.join("lake"));
     copy_folder(&folder.join("lake"), &lake_folder)?;
-    Pipeline { log: &log, model: false, more: COMMIT_YAML }.write(place)?;
+    Pipeline { log: &log, topic: STREAM, model: false, more: COMMIT_YAML }.write(place)?;
     let versions_found = lake::newest(&lake_folder, "bronze", STREAM)?.version;
     let letters = format!("{STREAM}_dlq");
     let beside = [("bronze", letters.as_str()), ("silver", STREAM)];
@@ -184,7 +185,7 @@ fn measure(
     rustix::fs::sync();
     let began_us = SystemClock.now_us();
     let finished = program.run(place, &[], deadline).with_context(|| format!("no run behind {versions} versions"))?;
-    let commits = lake::appends(&lake_folder, "bronze", STREAM, versions_found)?;
+    let commits = lake::appends(&lake_folder, "bronze", STREAM, Some(versions_found))?;
     let times_us: Vec<i64> = commits.iter().map(|books| books.committed_at_us).collect();
     ensure!(
         times_us.len() as u64 >= EPOCHS / 2,
@@ -193,7 +194,7 @@ fn measure(
         folder.display()
     );
     let first_us = times_us.first().context("a run made no commit of bronze; look at the program")?;
-    let appends = |((schema_name, table), after)| lake::appends(&lake_folder, schema_name, table, after);
+    let appends = |((schema_name, table), after)| lake::appends(&lake_folder, schema_name, table, Some(after));
     let beside = beside.into_iter().zip(beside_found).map(appends).collect::<Result<Vec<_>>>()?;
     Ok(Run {
         round,

@@ -2,6 +2,7 @@
 
 use crate::amount;
 use crate::cache::Cache;
+use crate::document;
 use crate::machine::Machine;
 use crate::program::Program;
 use crate::progress::{Deadline, ProgressLine};
@@ -13,18 +14,37 @@ use std::time::Duration;
 /// Arguments of every measurement.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct CommonArgs {
-    /// Rounds; each measures everything once.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub(crate) runs: u32,
+    /// Rounds; each measures everything once. 5 unless given; of measurements that take minutes each, fewer.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    runs: Option<u32>,
     /// The program to measure; the `watertight` beside this one unless given.
     #[arg(long, value_name = "PATH")]
     pub(crate) program: Option<PathBuf>,
     /// Write every round and the facts of the machine to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Put the table into the part of this document that is kept for it, between `<!-- bench NAME -->` and
+    /// `<!-- bench end -->`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write_docs: Option<PathBuf>,
     /// It ends after this time at most; rounds that are complete by then are reported.
     #[arg(long, value_name = "TIME", default_value = "60min", value_parser = amount::duration)]
     pub(crate) time_max: Duration,
+}
+
+/// Rounds where the command line does not say.
+const RUNS_USUAL: u32 = 5;
+
+impl CommonArgs {
+    /// How many rounds.
+    pub(crate) fn runs(&self) -> u32 {
+        self.runs_or(RUNS_USUAL)
+    }
+
+    /// As [`CommonArgs::runs`], for a measurement that has fewer unless told otherwise.
+    pub(crate) fn runs_or(&self, usual: u32) -> u32 {
+        self.runs.unwrap_or(usual)
+    }
 }
 
 /// A measurement that was set up.
@@ -40,13 +60,17 @@ pub(crate) struct Bench {
     /// What somebody who waits sees.
     pub(crate) progress: ProgressLine,
     json: Option<PathBuf>,
+    document: Option<PathBuf>,
 }
 
 impl Bench {
     /// Sets up; what would make the work vain is found here.
     pub(crate) fn set_up(args: &CommonArgs) -> Result<Self> {
         if let Some(path) = &args.json {
-            check_target(path)?;
+            check_target("--json", path)?;
+        }
+        if let Some(path) = &args.write_docs {
+            check_target("--write-docs", path)?;
         }
         let program = Program::find(args.program.as_deref())?;
         let machine = Machine::look(&program)?;
@@ -55,13 +79,18 @@ impl Bench {
             progress.say(&format!("warning: {warning}"));
         }
         let (cache, deadline) = (Cache::open()?, Deadline::after(args.time_max));
-        Ok(Self { program, cache, deadline, machine, progress, json: args.json.clone() })
+        let (json, document) = (args.json.clone(), args.write_docs.clone());
+        Ok(Self { program, cache, deadline, machine, progress, json, document })
     }
 
-    /// Prints the table, and writes the file where one is asked for.
-    pub(crate) fn report(&mut self, title: &str, table: &str, measured: &impl Serialize) -> Result<()> {
+    /// Prints the table, and writes the files that are asked for; `name` is the measurement's, as on the command line.
+    pub(crate) fn report(&mut self, name: &str, title: &str, table: &str, measured: &impl Serialize) -> Result<()> {
         self.progress.clear();
-        print!("{title}\n{}\n\n{table}", self.machine.line());
+        let text = format!("{title}\n{}\n\n{table}", self.machine.line());
+        print!("{text}");
+        if let Some(path) = &self.document {
+            document::put(path, name, &text)?;
+        }
         let Some(path) = &self.json else { return Ok(()) };
         let document = Document { title, machine: &self.machine, measured };
         let mut text = serde_json::to_string_pretty(&document).context("the figures could not be written as JSON")?;
@@ -78,10 +107,10 @@ struct Document<'a, T> {
 }
 
 /// An hour's work is not lost to a mistyped path.
-fn check_target(path: &Path) -> Result<()> {
+pub(crate) fn check_target(argument: &str, path: &Path) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.is_dir() || !folder.is_dir() {
-        bail!("--json {} cannot be written; name a file in a folder that exists", path.display());
+        bail!("{argument} {} cannot be written; name a file in a folder that exists", path.display());
     }
     Ok(())
 }
@@ -93,9 +122,9 @@ mod tests {
     #[test]
     fn a_file_that_could_not_be_written_is_refused_before_anything_is_measured() {
         let dir = tempfile::tempdir().expect("scratch");
-        assert!(check_target(&dir.path().join("figures.json")).is_ok());
-        assert!(check_target(Path::new("figures.json")).is_ok());
-        assert!(check_target(dir.path()).is_err());
-        assert!(check_target(&dir.path().join("missing/figures.json")).is_err());
+        assert!(check_target("--json", &dir.path().join("figures.json")).is_ok());
+        assert!(check_target("--json", Path::new("figures.json")).is_ok());
+        assert!(check_target("--json", dir.path()).is_err());
+        assert!(check_target("--json", &dir.path().join("missing/figures.json")).is_err());
     }
 }

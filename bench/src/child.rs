@@ -144,12 +144,14 @@ fn wait_without_reaping(pid: Pid) -> io::Result<()> {
     }
 }
 
-fn read(pid: Pid, file: &str) -> Option<String> {
+/// A file of `/proc/<pid>`; `None` where it cannot be read.
+pub(crate) fn read(pid: Pid, file: &str) -> Option<String> {
     let bytes = std::fs::read(format!("/proc/{}/{file}", pid.as_raw_pid())).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn failure(name: &str, status: ExitStatus, errors: &Path) -> anyhow::Error {
+/// What a child that failed said.
+pub(crate) fn failure(name: &str, status: ExitStatus, errors: &Path) -> anyhow::Error {
     let text = std::fs::read_to_string(errors).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     let shown = lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n  ");

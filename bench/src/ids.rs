@@ -9,8 +9,9 @@ use crate::amount::{self, mib};
 use crate::bench::{Bench, CommonArgs};
 use crate::cache::folder_bytes;
 use crate::child::{Feed, Usage};
-use crate::input::{FORMAT, yaml_text};
+use crate::input::FORMAT;
 use crate::lake;
+use crate::log::LogPlace;
 use crate::program::{PIPELINE_FILE, Program};
 use crate::progress::{Deadline, about, rounds};
 use crate::statistics::{Spread, text_of};
@@ -18,11 +19,15 @@ use crate::table;
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ChildStdin;
 use tempfile::TempDir;
 
-const STREAM: &str = "ids";
+/// Name of the stream, and of its topic in a local log.
+pub(crate) const STREAM: &str = "ids";
+/// Partitions of its topic.
+pub(crate) const PARTITIONS: i32 = 8;
 /// Event time of the first event, milliseconds: 2026-01-05. One a millisecond: a day holds 86 million.
 const START_MS: u64 = 1_767_571_200_000;
 /// Seconds that making, and reading, and reading back a million ids take, generously: to say how long it will take.
@@ -101,11 +106,11 @@ pub(crate) fn execute(args: &Args) -> Result<()> {
     let all = args.counts.iter().sum::<u64>() as f64 / 1e6;
     let missing = args.counts.iter().filter(|count| !bench.cache.has(&name_of(**count)));
     let missing = missing.sum::<u64>() as f64 / 1e6;
-    let starts_s = f64::from(args.common.runs) * (all * START_S + 2.0 * args.counts.len() as f64);
+    let starts_s = f64::from(args.common.runs()) * (all * START_S + 2.0 * args.counts.len() as f64);
     let takes = about(missing * MAKING_S + all * FILL_S + starts_s);
     bench.progress.say(&format!(
         "{} rounds of starts with {} numbers of ids: {takes}",
-        args.common.runs,
+        args.common.runs(),
         args.counts.len()
     ));
     let (mut filled, mut runs) = (Vec::new(), Vec::new());
@@ -113,17 +118,18 @@ pub(crate) fn execute(args: &Args) -> Result<()> {
         let log = log_of(&mut bench, *ids)?;
         bench.progress.show(&format!("filling the index with {} ids", amount::grouped(*ids)));
         let place = bench.cache.scratch()?;
-        let usage = fill(&bench.program, &log, place.path(), *ids, bench.deadline)?;
+        write_pipeline(place.path(), &LogPlace::Local(log), STREAM, "")?;
+        let usage = fill(&bench.program, place.path(), *ids, bench.deadline)?;
         let state_bytes = folder_bytes(&place.path().join("state"))?;
         runs.push(Run { round: 0, ids: *ids, kind: Kind::Fill, state_bytes, usage });
         filled.push(Filled { ids: *ids, place });
     }
-    rounds(args.common.runs, bench.deadline, &mut bench.progress, |round, progress| {
+    rounds(args.common.runs(), bench.deadline, &mut bench.progress, |round, progress| {
         let first = round as usize % filled.len();
         for one in filled[first..].iter().chain(&filled[..first]) {
             for kind in [Kind::FromCheckpoint, Kind::FromTables] {
                 let count = amount::grouped(one.ids);
-                progress.show(&format!("round {} of {}: {count} ids, {}", round + 1, args.common.runs, kind.name()));
+                progress.show(&format!("round {} of {}: {count} ids, {}", round + 1, args.common.runs(), kind.name()));
                 let (usage, state_bytes) = start(&bench.program, one.place.path(), kind, bench.deadline)
                     .with_context(|| format!("no start with {count} ids"))?;
                 runs.push(Run { round, ids: one.ids, kind, state_bytes, usage });
@@ -133,31 +139,33 @@ pub(crate) fn execute(args: &Args) -> Result<()> {
     })?;
     let summary = summaries(&runs, &args.counts);
     let text = table_of(&summary);
-    bench.report("what memory and a start cost with many ids", &text, &Measured { runs, summary })
+    bench.report("ids", "what memory and a start cost with many ids", &text, &Measured { runs, summary })
 }
 
 fn name_of(ids: u64) -> String {
     format!("ids-v{FORMAT}-{}", amount::short(ids))
 }
 
-fn write_pipeline(folder: &Path, log: &Path) -> Result<()> {
+/// Writes the pipeline file into `folder`; `more` are lines for its end.
+pub(crate) fn write_pipeline(folder: &Path, log: &LogPlace, topic: &str, more: &str) -> Result<()> {
     let text = format!(
-        "pipeline: ids\nlog: {{ local: {{ path: {} }} }}\nlake: lake\nstate: state\nstreams:\n  {STREAM}:\n    \
-         partitions: 8\n    event_id: event_id\n    event_time: {{ column: ts, watermark: 10 min }}\n    columns:\n      \
+        "pipeline: ids\nlog: {}\nlake: lake\nstate: state\nstreams:\n  {STREAM}:\n    topic: {topic}\n    \
+         partitions: {PARTITIONS}\n    event_id: event_id\n    \
+         event_time: {{ column: ts, watermark: 10 min }}\n    columns:\n      \
          event_id: {{ type: string, required: true }}\n      \
-         ts: {{ type: timestamp, format: epoch_ms, required: true }}\n",
-        yaml_text(log)?
+         ts: {{ type: timestamp, format: epoch_ms, required: true }}\n{more}",
+        log.yaml()?
     );
     let path = folder.join(PIPELINE_FILE);
     std::fs::write(&path, text).with_context(|| format!("could not write {}", path.display()))
 }
 
 /// The log with this many events.
-fn log_of(bench: &mut Bench, ids: u64) -> Result<PathBuf> {
+pub(crate) fn log_of(bench: &mut Bench, ids: u64) -> Result<PathBuf> {
     bench.progress.show(&format!("making {} events, kept for later runs", amount::grouped(ids)));
     let (program, deadline) = (&bench.program, bench.deadline);
     let made = bench.cache.made(&name_of(ids), |folder| {
-        write_pipeline(folder, Path::new("log"))?;
+        write_pipeline(folder, &LogPlace::beside(), STREAM, "")?;
         let feed: Feed = Box::new(move |stdin: ChildStdin| write_events(BufWriter::with_capacity(1 << 18, stdin), ids));
         program.produce(folder, STREAM, &["--input", "-", "--input-format", "json"], deadline, Some(feed))?;
         Ok(())
@@ -167,9 +175,19 @@ fn log_of(bench: &mut Bench, ids: u64) -> Result<PathBuf> {
 
 fn write_events(mut out: impl Write, ids: u64) -> io::Result<()> {
     for number in 0..ids {
-        writeln!(out, r#"{{"event_id":"{}","ts":{}}}"#, uuid(number), START_MS + number)?;
+        writeln!(out, "{}", event(number))?;
     }
     out.flush()
+}
+
+/// Event `number`; no two have the same id.
+pub(crate) fn event(number: u64) -> String {
+    format!(r#"{{"event_id":"{}","ts":{}}}"#, uuid(number), START_MS + number)
+}
+
+/// The ids of these events.
+pub(crate) fn uuids(numbers: Range<u64>) -> Vec<String> {
+    numbers.map(uuid).collect()
 }
 
 /// A text of the form of a version 4 UUID, of two mixed halves: none of `number`'s is another's within any count that a
@@ -194,20 +212,25 @@ fn mix(number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Reads all events into empty tables; every one of them must have become a row.
-fn fill(program: &Program, log: &Path, place: &Path, ids: u64, deadline: Deadline) -> Result<Usage> {
-    write_pipeline(place, log)?;
+/// Reads all events into empty tables, as the pipeline file in `place` says; every one of them must have become a row.
+pub(crate) fn fill(program: &Program, place: &Path, ids: u64, deadline: Deadline) -> Result<Usage> {
     let finished = program.run(place, &[], deadline).context("the index could not be filled")?;
+    all_rows(place, ids)?;
+    Ok(finished.usage)
+}
+
+/// Fails unless silver has exactly so many rows, and nothing was taken for a duplicate or for no event.
+pub(crate) fn all_rows(place: &Path, ids: u64) -> Result<()> {
     let totals =
         lake::newest(&place.join("lake"), "silver", STREAM)?.books.map(|books| books.totals).unwrap_or_default();
     ensure!(
-        totals.silver == ids,
+        totals.silver == ids && totals.records == ids,
         "silver has {} rows of {ids} ({} duplicates, {} dead letters); look at the program before its figures",
         totals.silver,
         totals.duplicates,
         totals.dead_letters
     );
-    Ok(finished.usage)
+    Ok(())
 }
 
 /// Starts with nothing to do. Without the state folder, the one that was there is put back afterwards, so that every

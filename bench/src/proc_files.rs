@@ -17,7 +17,16 @@ pub(crate) fn cpu_seconds(stat: &str) -> Option<(f64, f64)> {
 
 /// Largest resident memory so far in bytes, from `/proc/<pid>/status`.
 pub(crate) fn peak_resident_bytes(status: &str) -> Option<u64> {
-    let kib = field(status, "VmHWM:")?.strip_suffix("kB")?.trim_end();
+    kib_of(status, "VmHWM:")
+}
+
+/// Resident memory now in bytes, likewise.
+pub(crate) fn resident_bytes(status: &str) -> Option<u64> {
+    kib_of(status, "VmRSS:")
+}
+
+fn kib_of(status: &str, name: &str) -> Option<u64> {
+    let kib = field(status, name)?.strip_suffix("kB")?.trim_end();
     kib.parse::<u64>().ok()?.checked_mul(1024)
 }
 
@@ -59,6 +68,7 @@ mod tests {
     fn memory_and_bytes_are_found_by_name() {
         let status = "Name:\twatertight\nVmPeak:\t  900000 kB\nVmHWM:\t  123456 kB\nVmRSS:\t    1000 kB\n";
         assert_eq!(peak_resident_bytes(status), Some(123_456 * 1024));
+        assert_eq!(resident_bytes(status), Some(1_000 * 1024));
         assert_eq!(peak_resident_bytes("Name:\tzombie\n"), None);
         let io = "rchar: 1\nwchar: 2\nread_bytes: 3\nwrite_bytes: 4096\ncancelled_write_bytes: 5\n";
         assert_eq!(written_bytes(io), Some(4_096));

@@ -3,6 +3,7 @@
 //! Contract: a run takes place in a folder of its own, whose `pipeline.yaml` says what it does.
 
 use crate::child::{self, Feed, Finished};
+use crate::live::Running;
 use crate::progress::Deadline;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
@@ -65,6 +66,13 @@ impl Program {
         let mut command = self.command(place, &["produce", "-f", PIPELINE_FILE, "--stream", stream]);
         command.args(args);
         child::run(command, place, deadline, feed).context("input could not be made")
+    }
+
+    /// `run` of the pipeline file in `place`, without an end of its own.
+    pub(crate) fn start(&self, place: &Path, args: &[&str]) -> Result<Running> {
+        let mut command = self.command(place, &["run", "-f", PIPELINE_FILE]);
+        command.args(args);
+        Running::start(command, place)
     }
 
     /// `run --until-caught-up` of the pipeline file in `place`.

@@ -13,7 +13,7 @@ use crate::verify::{STEPS, Tally};
 use crate::workspace::Workspace;
 
 /// Commands of xtask that are not steps of verify.
-const COMMANDS: &[&str] = &["help", "steps", "verify", "soak", "lab", "unchecked"];
+const COMMANDS: &[&str] = &["help", "steps", "verify", "soak", "lab", "bench", "unchecked"];
 const HISTORY: &str = "CHANGELOG.md";
 
 /// What documents may refer to.

@@ -67,8 +67,21 @@ const LAYERS: &[Layer] = &[
     Layer { package: "watertight-mutants", may_use: &[], tests_may_use: &[] },
     // The crash tests run the whole program with faults planted at its durable steps.
     Layer { package: "watertight-chaos", may_use: &[CORE, "watertight"], tests_may_use: &["watertight-mutants"] },
-    // The benchmark measures the built program from outside; for its lower bound it reads the log itself.
-    Layer { package: "watertight-bench", may_use: &[CORE, ADAPTERS], tests_may_use: &[] },
+    // The benchmark measures the built program from outside. For its lower bound it reads the log itself; live events are
+    // the generator's; and the kernels whose instructions are counted are called one by one. Never the stages.
+    Layer {
+        package: "watertight-bench",
+        may_use: &[
+            CORE,
+            "watertight-config",
+            "watertight-decode",
+            "watertight-state",
+            ADAPTERS,
+            "watertight-produce",
+            LAB,
+        ],
+        tests_may_use: &[],
+    },
     Layer { package: "xtask", may_use: &[LAB], tests_may_use: &[] },
 ];
 

@@ -2,10 +2,13 @@
 //!
 //! One command equals CI: `cargo xtask verify` runs every check and prints one table and one line of totals. Each
 //! check is also a command of its own. Nothing here is linked into the binary users run, nothing here depends on our
-//! own crates but `crates/lab`, and nothing here writes into the repository.
+//! own crates but `crates/lab`, and nothing here writes into the repository but what it is told to: accepted counts of
+//! instructions, and the figures that a measurement is to put into a document.
 
+mod bench;
 mod documents;
 mod features;
+mod instructions;
 mod lab;
 mod layers;
 mod licences;
@@ -34,8 +37,11 @@ cargo xtask <command>
   soak --minutes N                                 kills and seeds for as long as asked
   lab up [--brokers 1|3] [--dir DIR]               real Kafka on this machine, until `lab down`; prints its address
   lab status [--format json] | down | install      what runs; ends it; puts Kafka into the cache
+  bench [levels|latency|recover|behind|ids] [ARGUMENTS]
+                                                   measures release builds (`bench levels --help` says how)
+  bench --callgrind [--accept]                     counts instructions of the kernels, and keeps the counts
   unchecked [--only N..M]                          removes each check of bytes once: does a test fail without it?
-  layers | features | sizes | licences | registries | documents | readers
+  layers | features | sizes | licences | registries | documents | instructions | readers
                                                    one check alone
 ";
 
@@ -67,6 +73,7 @@ fn dispatch(arguments: &[String]) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         "verify" => verify::run(&Workspace::locate()?, &Selection::parse(rest)?),
+        "bench" => bench::run(&Workspace::locate()?, rest),
         "unchecked" => unchecked::run(&Workspace::locate()?, &unchecked::part(rest)?),
         "lab" => lab::run(rest),
         "soak" => soak::run(&Workspace::locate()?, soak::minutes(rest)?),

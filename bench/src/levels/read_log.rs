@@ -1,4 +1,4 @@
-//! L0: the limit. A local log is read once, from its beginning to where it ends at the start, and the checksum of its
+//! L0 of the built-in log: it is read once, from its beginning to where it ends at the start, and the checksum of its
 //! records is added up, as anything that reads it and accounts for it must do at least.
 
 use anyhow::{Context as _, Result, ensure};
@@ -29,7 +29,7 @@ pub(crate) struct Args {
 }
 
 /// What was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LogSum {
     /// Records.
     pub(crate) records: u64,
@@ -39,6 +39,23 @@ pub(crate) struct LogSum {
     pub(crate) checksum: Checksum,
 }
 
+impl LogSum {
+    /// Adds one record.
+    pub(crate) fn add(&mut self, partition: i32, offset: i64, key: Option<&[u8]>, value: Option<&[u8]>) {
+        self.checksum.add(record_checksum(partition, offset, key, value));
+        self.bytes += (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64;
+        self.records += 1;
+    }
+
+    /// Adds what a fetch brought of one partition.
+    pub(crate) fn add_part(&mut self, part: &Fetched) {
+        let records = &part.records;
+        for (row, meta) in records.metas().iter().enumerate() {
+            self.add(part.partition, meta.offset, records.key(row), records.value(row));
+        }
+    }
+}
+
 pub(crate) fn execute(args: &Args) -> Result<()> {
     let sum = sum_of(&args.log, &args.topic)?;
     println!("{}", serde_json::to_string(&sum)?);
@@ -46,7 +63,17 @@ pub(crate) fn execute(args: &Args) -> Result<()> {
 }
 
 /// Reads the topic once.
-fn sum_of(folder: &Path, topic: &str) -> Result<LogSum> {
+pub(crate) fn sum_of(folder: &Path, topic: &str) -> Result<LogSum> {
+    let mut sum = LogSum::default();
+    each_part(folder, topic, |part| {
+        sum.add_part(part);
+        Ok(())
+    })?;
+    Ok(sum)
+}
+
+/// Shows what the topic has when it is opened, once; offsets of a partition come in order.
+pub(crate) fn each_part(folder: &Path, topic: &str, mut show: impl FnMut(&Fetched) -> Result<()>) -> Result<()> {
     // Opening would make a folder that is not there.
     ensure!(folder.is_dir(), "there is no log in {}; name its folder with --log", folder.display());
     let log = SegmentLog::open(folder, SegmentLogOptions::default(), Arc::new(SystemClock), Arc::new(SystemIds))?;
@@ -61,29 +88,18 @@ fn sum_of(folder: &Path, topic: &str) -> Result<LogSum> {
         }
     }
     let mut reader = log.reader(topic, &from)?;
-    let mut sum = LogSum { records: 0, bytes: 0, checksum: Checksum::default() };
     while !ends.is_empty() {
         let fetched = reader.fetch(FETCH_BYTES_MAX, FETCH_WAIT)?;
         ensure!(!fetched.is_empty(), "{} ended before its own end; make the input anew", folder.display());
         for part in &fetched {
             ensure!(part.gaps.is_empty(), "{} has lost offsets; make the input anew", folder.display());
-            add(&mut sum, part);
+            show(part)?;
             if ends.get(&part.partition).is_some_and(|end| part.to >= *end) {
                 ends.remove(&part.partition);
             }
         }
     }
-    Ok(sum)
-}
-
-fn add(sum: &mut LogSum, part: &Fetched) {
-    let records = &part.records;
-    for (row, meta) in records.metas().iter().enumerate() {
-        let (key, value) = (records.key(row), records.value(row));
-        sum.checksum.add(record_checksum(part.partition, meta.offset, key, value));
-        sum.bytes += (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64;
-    }
-    sum.records += records.len() as u64;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -69,6 +69,7 @@ pub(crate) fn table(summaries: &[Summary]) -> String {
 mod tests {
     use super::*;
     use crate::child::Usage;
+    use crate::levels::read_log::LogSum;
 
     fn run(round: u32, level: Level, cpu_s: f64) -> Run {
         let usage = Usage {
@@ -83,7 +84,7 @@ mod tests {
     }
 
     fn measured(runs: Vec<Run>) -> Measured {
-        Measured { log: None, events: 1_000_000, runs, summary: Vec::new() }
+        Measured { on: "a log", log: LogSum::default(), events: 1_000_000, runs, summary: Vec::new() }
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod tail;
 pub mod truth;
 
 pub use error::ProduceError;
-pub use generate::{GeneratorKind, PlanError, PlanSpec, Shares};
+pub use generate::{GeneratorKind, ItemRef, Items, PlanError, PlanSpec, Shares};
 pub use input::json_format_of;
 pub use ledger::{
     Header as LedgerHeader, Line as LedgerLine, PRODUCER_HEADER, Place, SEQUENCE_HEADER, SourceHeader,

@@ -29,6 +29,8 @@ pub struct Follow {
     /// By table of silver: the newest version whose ids were held against the whole table.
     ids: BTreeMap<String, u64>,
     told: BTreeSet<(Code, String)>,
+    /// What notes said of tables that were made anew.
+    anew: BTreeSet<String>,
     /// Faults that were counted and not listed, by code: the most of a round.
     unlisted: BTreeMap<Code, u64>,
     not_checked: BTreeSet<String>,
@@ -239,18 +241,29 @@ impl Follow {
     /// there, or comes there, is looked at from its beginning.
     fn gone(&mut self, report: &Report) -> BTreeMap<String, Reported> {
         let mut gone = BTreeMap::new();
+        let notes = report.findings.iter().filter(|finding| finding.code == Code::TableAnew);
+        let anew: BTreeSet<String> =
+            notes.filter(|note| self.anew.insert(note.line())).filter_map(|note| note.place.table.clone()).collect();
         for (table, verified) in &self.verified {
             let unread = report.unable.iter().any(|unable| unable.place.table.as_ref() == Some(table));
             let now = report.tables.iter().find(|told| told.table == *table).map(|told| told.last_version);
-            let what = match now {
-                Some(now) if now < *verified => {
-                    format!("a round before verified version {verified}, the log ends with version {now}")
+            let place = Place::table(table);
+            let (code, place, what) = match now {
+                Some(_) if anew.contains(table) => {
+                    let what = format!("a round before verified version {verified} of another table of this name");
+                    (Code::TableMissing, place, what)
                 }
-                None if !unread => format!("a round before verified version {verified}, the table is gone"),
+                Some(now) if now < *verified => {
+                    let what = format!("a round before verified version {verified}, the log ends with version {now}");
+                    (Code::VersionMissing, place.at_version(now.saturating_add(1)), what)
+                }
+                None if !unread => {
+                    let what = format!("a round before verified version {verified}, the table is gone");
+                    (Code::TableMissing, place, what)
+                }
                 Some(_) | None => continue,
             };
-            let place = Place::table(table).at_version(now.map_or(0, |now| now.saturating_add(1)));
-            gone.insert(table.clone(), Reported::from(Finding { code: Code::VersionMissing, place, what }));
+            gone.insert(table.clone(), Reported::from(Finding { code, place, what }));
         }
         for table in gone.keys() {
             self.verified.remove(table);

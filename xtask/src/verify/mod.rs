@@ -15,7 +15,7 @@ use anyhow::Result;
 pub(crate) use selection::Selection;
 
 use crate::workspace::{Workspace, shown};
-use crate::{documents, features, layers, licences, readers, registries, sizes, tests_step};
+use crate::{documents, features, instructions, layers, licences, readers, registries, sizes, tests_step};
 
 /// One step of verify, which is also a command of its own.
 pub(crate) struct Step {
@@ -35,6 +35,11 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "documents", purpose: "documents name only what exists", run: documents::check },
     Step { name: "clippy", purpose: "no warning from the compiler or clippy", run: clippy },
     Step { name: "tests", purpose: "every Rust test, documentation included", run: tests_step::run },
+    Step {
+        name: "instructions",
+        purpose: "decoding, index and encoding take no more than was accepted",
+        run: instructions::check,
+    },
     Step { name: "checkers", purpose: "the checks in Python catch planted faults", run: readers::checkers },
     Step { name: "readers", purpose: "deltalake, DuckDB and Polars read our tables alike", run: readers::run },
 ];

@@ -25,6 +25,7 @@ on_every_lake! {
         a_new_table_has_its_columns_and_nothing_else,
         a_table_of_another_pipeline_is_refused,
         a_table_that_is_not_there_is_looked_at_as_none,
+        a_table_keeps_its_id_and_one_that_is_made_anew_has_another,
         a_table_opened_for_reading_refuses_to_write,
         a_new_nullable_column_is_added_and_old_rows_have_null_there,
         a_column_no_longer_declared_stays_and_is_written_as_null,

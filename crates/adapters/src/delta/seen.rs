@@ -123,6 +123,7 @@ impl Seen {
             [one] => one.clone(),
             _ => String::new(),
         };
+        self.state.id.clone_from(&metadata.id);
         self.state.configuration.clone_from(&metadata.configuration);
         self.metadata = metadata;
         Ok(())

@@ -14,6 +14,7 @@ use arrow::array::{ArrayRef, Date32Array, RecordBatch, new_null_array};
 use arrow::datatypes::SchemaRef;
 use faults::{Script, lock};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use watertight_core::books::{Books, CommitKind};
 use watertight_core::commit::{Decision, Facts, LastAttempt, OVERTAKEN, decide, follows_newest};
@@ -29,11 +30,14 @@ pub struct MemoryLake(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     tables: Mutex<BTreeMap<String, Stored>>,
+    /// Tables made so far.
+    made: AtomicU64,
     script: Script,
 }
 
 #[derive(Debug)]
 struct Stored {
+    id: String,
     columns: SchemaRef,
     partition: String,
     configuration: BTreeMap<String, String>,
@@ -92,6 +96,11 @@ impl MemoryLake {
         Ok(())
     }
 
+    /// Removes a table, as somebody does who moves its folder away; whether it was there.
+    pub fn remove(&self, table: &str) -> bool {
+        lock(&self.0.tables).remove(table).is_some()
+    }
+
     fn faulty<T>(
         &self,
         call: LakeCall,
@@ -108,6 +117,7 @@ impl MemoryLake {
         let columns = spec_columns(spec)?;
         let mut tables = lock(&self.0.tables);
         let stored = tables.entry(name.to_owned()).or_insert_with(|| Stored {
+            id: format!("table-{}", self.0.made.fetch_add(1, Ordering::SeqCst)),
             columns: Arc::clone(&columns),
             partition: spec.partition_column.clone(),
             configuration: BTreeMap::from([(PIPELINE_KEY.to_owned(), spec.pipeline.clone())]),
@@ -134,7 +144,8 @@ impl MemoryLake {
     }
 
     fn table_of(&self, name: &str, stored: &Stored, writer: Option<String>) -> MemoryTable {
-        let state = TableState { configuration: stored.configuration.clone(), ..TableState::default() };
+        let (id, configuration) = (stored.id.clone(), stored.configuration.clone());
+        let state = TableState { id, configuration, ..TableState::default() };
         let columns = Arc::clone(&stored.columns);
         let partition = stored.partition.clone();
         let seen = Seen { state, columns, next: 0 };

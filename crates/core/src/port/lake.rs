@@ -43,6 +43,8 @@ pub struct DataFile {
 /// What is known of a table at a version.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TableState {
+    /// The table's identity: it stays as long as the table is there, and one that is made anew has another.
+    pub id: String,
     /// The newest version read; 0 is the table's creation.
     pub version: u64,
     /// Positions of all partitions ever committed.

@@ -154,11 +154,16 @@ impl Records {
 /// Encodes headers for [`Records::push`]: per header, name length (u32 LE), name, value length (u32 LE, `u32::MAX` = null), value.
 pub fn encode_headers(headers: &[(&str, Option<&[u8]>)], out: &mut Vec<u8>) {
     for (name, value) in headers {
-        out.extend_from_slice(&(name.len() as u32).to_le_bytes());
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(&value.map_or(u32::MAX, |v| v.len() as u32).to_le_bytes());
-        out.extend_from_slice(value.unwrap_or(&[]));
+        encode_header(name.as_bytes(), *value, out);
     }
+}
+
+/// Appends one header in the encoding of [`encode_headers`]; its name may be any bytes.
+pub fn encode_header(name: &[u8], value: Option<&[u8]>, out: &mut Vec<u8>) {
+    out.extend_from_slice(&(name.len() as u32).to_le_bytes());
+    out.extend_from_slice(name);
+    out.extend_from_slice(&value.map_or(u32::MAX, |v| v.len() as u32).to_le_bytes());
+    out.extend_from_slice(value.unwrap_or(&[]));
 }
 
 /// One decoded header: its name's bytes and its value (`None` is a null value).

@@ -15,6 +15,7 @@ mod gold;
 mod ledgers;
 mod log;
 mod silver;
+mod tables;
 
 use crate::expected::{Expected, Must, Place, Planted};
 use crate::lake_edit::rows::{self, Cell};
@@ -57,6 +58,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     dead_letters::MUTANTS,
     gold::MUTANTS,
     log::MUTANTS,
+    tables::MUTANTS,
     files::MUTANTS,
     books::MUTANTS,
     ledgers::MUTANTS,

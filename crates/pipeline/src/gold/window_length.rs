@@ -9,6 +9,9 @@ use watertight_core::books::Books;
 use watertight_core::port::{ErrorKind, PortError};
 use watertight_core::schema::ModelDef;
 
+/// What becomes of a gold table that was moved away (docs/adr/0018).
+const REBUILT: &str = "the next run makes it again from the rows of silver that are not late (docs/runbooks/gold.md)";
+
 /// Refuses `def` if its table holds windows of another length. `definition` gives the text of a version of this
 /// model, as `ops.definitions` holds it. To be asked before `def` is entered there.
 ///
@@ -27,14 +30,14 @@ pub fn keeps_its_window(
         Some(written) if written.window_us == def.window_us => return Ok(()),
         Some(written) => format!(
             "gold.{name} holds windows of {}, and the model now says {}; go back to that length, declare the model \
-             under a new name, or remove the folder of gold.{name}: it is then rebuilt from the rows of silver",
+             under a new name, or move the folder of gold.{name} away while the pipeline stands still: {REBUILT}",
             length(written.window_us),
             length(def.window_us)
         ),
         None => format!(
             "gold.{name} holds windows written under version {} of the model, which ops.definitions does not have, so \
-             that their length is not known; bring ops.definitions back, declare the model under a new name, or remove \
-             the folder of gold.{name}: it is then rebuilt from the rows of silver",
+             that their length is not known; bring ops.definitions back, declare the model under a new name, or move the \
+             folder of gold.{name} away while the pipeline stands still: {REBUILT}",
             books.definition
         ),
     };
@@ -83,6 +86,7 @@ mod tests {
         let error = keeps_its_window(&model(1_500_000), Some(&newest), written).unwrap_err().to_string();
         assert!(error.contains("windows of 60 s, and the model now says 1500 ms"), "{error}");
         assert!(error.contains("under a new name"), "{error}");
+        assert!(error.contains("move the folder of gold.m away") && error.contains("runbooks/gold.md"), "{error}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What `ops.commits` says of a commit beside its counts: bytes, and how long each step took.
+//! What `ops.commits` says of a commit beside its counts: bytes, how long each step took, and of which table of that name.
 
 use super::rows::{look, rows};
 use super::scene::{DAY_US, NOW_US, PIPELINE, Scene, TOPIC, live, part_one, words};
@@ -7,7 +7,8 @@ use arrow::datatypes::{DataType, Field, Schema};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use watertight_core::books::Books;
-use watertight_core::port::{Clock, CommitRequest, Lake, TableSpec};
+use watertight_core::port::{Clock, CommitRequest, Lake, TableSpec, TableState};
+use watertight_core::position::{PositionKey, PositionStep};
 use watertight_core::schema::utc_timestamp;
 use watertight_pipeline::runtime::Parts;
 
@@ -107,10 +108,9 @@ fn columns_of_before() -> Schema {
     Schema::new(fields)
 }
 
-#[test]
-fn a_table_of_before_gets_the_columns_and_its_rows_are_null_there() {
-    let scene = Scene::new();
-    scene.append(TOPIC, &part_one());
+/// `ops.commits` without the columns that came later, with these rows: table, version, kind, commit id. What moves with
+/// them is the copier's position of then.
+fn copied_before(scene: &Scene, copies: &[(&str, i64, &str, &str)]) -> Arc<Schema> {
     let columns = Arc::new(columns_of_before());
     let spec = TableSpec {
         schema_name: "ops".into(),
@@ -121,27 +121,88 @@ fn a_table_of_before_gets_the_columns_and_its_rows_are_null_there() {
     };
     let mut table = scene.lake.open(&spec).expect("a new table");
     let day = i32::try_from(NOW_US / DAY_US).expect("days");
-    let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
-    let copied_at: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![NOW_US]).with_timezone("UTC"));
+    let text = |of: fn(&(&str, i64, &str, &str)) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(copies.iter().map(of)))
+    };
+    let copied_at = TimestampMicrosecondArray::from_value(NOW_US, copies.len()).with_timezone("UTC");
     let old: Vec<(&str, ArrayRef)> = vec![
-        ("table_name", text("bronze.before")),
-        ("version", Arc::new(Int64Array::from(vec![3]))),
-        ("kind", text("append")),
-        ("copied_at", copied_at),
-        ("_copied_date", Arc::new(Date32Array::from(vec![day]))),
+        ("table_name", text(|copy| copy.0.to_owned())),
+        ("version", Arc::new(Int64Array::from_iter_values(copies.iter().map(|copy| copy.1)))),
+        ("kind", text(|copy| copy.2.to_owned())),
+        ("commit_id", text(|copy| copy.3.to_owned())),
+        ("copied_at", Arc::new(copied_at)),
+        ("_copied_date", Arc::new(Date32Array::from_value(day, copies.len()))),
     ];
-    let file = table.stage(day, &RecordBatch::try_from_iter(old).expect("a row")).expect("staged");
-    let books = Books { rows: 1, ..Books::append(PIPELINE, "before".into()) };
-    let request = CommitRequest { steps: Vec::new(), files: vec![file], books, timestamp_us: NOW_US };
-    table.commit(&request).expect("committed");
+    let file = table.stage(day, &RecordBatch::try_from_iter(old).expect("rows")).expect("staged");
+    let step = |copy: &(&str, i64, &str, &str)| {
+        let (topic, incarnation) = (format!("ops.commits:{}", copy.0), "versions".to_owned());
+        let key = PositionKey { pipeline: PIPELINE.to_owned(), topic, incarnation, partition: 0 };
+        PositionStep { key, from: None, to: copy.1 + 1 }
+    };
+    let steps = copies.iter().map(step).collect();
+    let books = Books { rows: copies.len() as u64, ..Books::append(PIPELINE, "before".into()) };
+    table.commit(&CommitRequest { steps, files: vec![file], books, timestamp_us: NOW_US }).expect("committed");
+    columns
+}
+
+#[test]
+fn a_table_of_before_gets_the_columns_and_its_rows_are_null_there() {
+    let scene = Scene::new();
+    scene.append(TOPIC, &part_one());
+    let columns = copied_before(&scene, &[("bronze.before", 3, "append", "id-3")]);
 
     assert_eq!(words(&live(&scene.setup(), &scene.parts())), Vec::<String>::new());
-    let copied = rows(&scene.lake, "ops.commits", &["table_name", "kind", "bytes", "build_us", "unknown_fields"]);
-    let before = "table_name=bronze.before, kind=append, bytes=NULL, build_us=NULL, unknown_fields=NULL";
+    let later = ["table_name", "kind", "bytes", "build_us", "unknown_fields", "table_id"];
+    let copied = rows(&scene.lake, "ops.commits", &later);
+    let before = "table_name=bronze.before, kind=append, bytes=NULL, build_us=NULL, unknown_fields=NULL, table_id=NULL";
     assert!(copied.iter().any(|row| row == before), "{copied:?}");
     let new: Vec<&String> =
         copied.iter().filter(|row| row.starts_with("table_name=bronze.notes, kind=append, ")).collect();
     assert!(!new.is_empty() && new.iter().all(|row| !row.contains("=NULL")), "{copied:?}");
     let kept = look(&scene.lake, "ops.commits").expect("it is there").columns();
     assert!(columns.fields().iter().all(|field| kept.field_with_name(field.name()).is_ok()), "{kept:?}");
+}
+
+/// The rows of a version of a table that name the table's id so.
+fn copies(scene: &Scene, table: &str, version: u64) -> Vec<String> {
+    let of = format!("table_name={table}, version={version}, table_id=");
+    let copied = rows(&scene.lake, "ops.commits", &["table_name", "version", "table_id"]);
+    copied.iter().filter_map(|row| row.strip_prefix(&of)).map(str::to_owned).collect()
+}
+
+#[test]
+fn copies_from_before_ids_are_gone_on_with_where_they_are_of_this_very_table() {
+    let scene = Scene::new();
+    scene.append(TOPIC, &part_one());
+    // Tables in memory are made by a commit of this id.
+    copied_before(&scene, &[("bronze.notes", 0, "create", "Create"), ("silver.notes", 0, "create", "of another")]);
+    for life in ["first", "second"] {
+        assert_eq!(words(&live(&scene.setup(), &scene.parts())), Vec::<String>::new());
+        let id = |table: &str| look(&scene.lake, table).expect("it is there").state().id.clone();
+        let (bronze, silver) = (id("bronze.notes"), id("silver.notes"));
+        assert_eq!(copies(&scene, "bronze.notes", 0), ["NULL"], "{life}");
+        let next = copies(&scene, "bronze.notes", 1);
+        assert!(!next.is_empty() && next.iter().all(|named| *named == bronze), "{life}: {next:?}");
+        assert_eq!(copies(&scene, "silver.notes", 0), ["NULL".to_owned(), silver], "{life}");
+    }
+}
+
+#[test]
+fn gold_that_was_removed_is_made_again_from_silver_and_copied_from_its_beginning() {
+    let scene = Scene::with_all_events();
+    assert_eq!(words(&live(&scene.setup(), &scene.parts())), Vec::<String>::new());
+    let gold = |scene: &Scene| rows(&scene.lake, "gold.per_minute", &[]);
+    let state = |scene: &Scene| look(&scene.lake, "gold.per_minute").expect("it is there").state().clone();
+    let (before, former) = (gold(&scene), state(&scene));
+    assert!(scene.lake.remove("gold.per_minute"));
+    assert_eq!(words(&live(&scene.setup(), &scene.parts())), Vec::<String>::new());
+    assert_eq!(gold(&scene), before);
+    let anew = state(&scene);
+    assert!(former.id != anew.id && former.version > 0 && anew.version > 0);
+    for version in 0..=former.version.max(anew.version) {
+        let of = |state: &TableState| (version <= state.version).then(|| state.id.clone());
+        let mut expected: Vec<String> = [of(&former), of(&anew)].into_iter().flatten().collect();
+        expected.sort();
+        assert_eq!(copies(&scene, "gold.per_minute", version), expected, "version {version}");
+    }
 }

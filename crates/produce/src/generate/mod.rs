@@ -8,6 +8,7 @@ mod api_usage;
 mod bench;
 mod draw;
 mod fields;
+mod items;
 mod plan;
 mod schedule;
 mod source;
@@ -16,6 +17,7 @@ mod text;
 
 pub(crate) use api_usage::push_customer;
 pub(crate) use bench::TYPES as BENCH_TYPES;
+pub use items::{ItemRef, Items};
 pub(crate) use plan::{Body, Event, Item, Plan, Role};
 pub(crate) use source::Generated;
 pub(crate) use text::push_escaped;

@@ -38,6 +38,17 @@ fn an_item_is_the_same_in_any_order_and_another_for_another_seed() {
 }
 
 #[test]
+fn items_without_a_log_are_those_of_the_plan() {
+    let plan = plan(GeneratorKind::Bench, 1);
+    let mut items = Items::new(plan.spec.clone()).expect("fits");
+    for index in 0..1_000 {
+        let (made, planned) = (items.make(), item(&plan, index));
+        assert_eq!((made.sequence, made.partition), (index, planned.partition));
+        assert_eq!((made.key, made.value), (planned.key.as_deref(), planned.value.as_deref()));
+    }
+}
+
+#[test]
 fn the_first_bytes_of_a_seed_never_change() {
     // A changed generator would make every kept truth and ledger wrong without a word: raise the format instead.
     let stocks = item(&plan(GeneratorKind::Stocks, 1), 0);

@@ -1,10 +1,16 @@
 //! The copies of the books in `ops.commits`, which outlive the Delta logs they were copied from.
 //!
 //! A commit has a row for each entry of its books, or one row if it has none; each row holds the books whole, as JSON,
-//! and what is asked for most in columns beside it; some of these came later, and are null in older rows. That the
-//! columns say what the JSON says, that no row is missing or doubled, and that the copies reach without a hole up to the
-//! version that the copier's own position names, is checked here; that they say what the tables' own entries say is
-//! checked in [`crate::compare`].
+//! and what is asked for most in columns beside it; some of these came later, and are null in older rows. A table that was
+//! removed and made anew has copies of both lives ([`lives`]). That the columns say what the JSON says, that no row is
+//! missing or doubled, and that the copies reach without a hole up to the version that the copier's own position names, is
+//! checked here; that they say what the tables' own entries say is checked in [`crate::compare`].
+
+mod lives;
+#[cfg(test)]
+mod tests;
+
+pub use lives::{Copied, Former};
 
 use super::{Books, Counts, Entry};
 use crate::finding::{Code, Findings, Place};
@@ -14,11 +20,9 @@ use crate::rows::DataFile;
 use crate::rows::facts::{enter, place_of};
 use arrow::array::{Array, AsArray, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Int32Type, Int64Type};
+use lives::ByLife;
 use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::xxh3_128;
-
-#[cfg(test)]
-mod tests;
 
 /// A commit as `ops.commits` has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,33 +37,34 @@ pub struct CopiedBooks {
     rows: BTreeMap<Option<i32>, u64>,
 }
 
-/// The copies, by table (`schema.name`) and version.
+/// The copies of the tables that are there, by table (`schema.name`) and version.
 pub type Copies = BTreeMap<(String, u64), CopiedBooks>;
 
 /// Name of the table.
 const NAME: &str = "ops.commits";
 
-/// Reads the copies of the tables in scope from the live rows of `ops.commits`.
-pub fn read(ops_commits: &Table, request: &Request, findings: &Findings) -> Copies {
-    let mut copies = Copies::new();
+/// Reads the copies of the tables in scope from the live rows of `ops.commits`. `tables` are those that could be read, by
+/// name.
+pub fn read(ops_commits: &Table, tables: &BTreeMap<String, &Table>, request: &Request, findings: &Findings) -> Copied {
+    let mut copies = ByLife::new();
     let mut whole = true;
     for file in ops_commits.live.values() {
         whole &= read_file(ops_commits, file, request, &mut copies, findings);
     }
-    for ((table, version), copied) in &copies {
-        check_rows(table, *version, copied, findings);
+    for (table, by_life) in &copies {
+        for (version, copied) in by_life.values().flatten() {
+            check_rows(table, *version, copied, findings);
+        }
     }
-    if whole {
-        check_reach(ops_commits, request, &copies, findings);
-    }
-    copies
+    let reached = lives::reached(ops_commits, request);
+    lives::told_apart(copies, &reached, whole, tables, findings)
 }
 
 fn read_file(
     ops_commits: &Table,
     file: &LiveFile,
     request: &Request,
-    copies: &mut Copies,
+    copies: &mut ByLife,
     findings: &Findings,
 ) -> bool {
     let batches = match DataFile::open(ops_commits, file) {
@@ -95,6 +100,8 @@ fn read_file(
 /// The columns of a batch.
 struct Rows<'a> {
     table: &'a StringArray,
+    /// A table that no newer version has opened lacks it.
+    table_id: Option<&'a StringArray>,
     version: &'a Int64Array,
     kind: &'a StringArray,
     commit_id: &'a StringArray,
@@ -149,6 +156,7 @@ impl<'a> Rows<'a> {
         let int = |name: &str| batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int32Type>());
         Some(Self {
             table: text("table_name")?,
+            table_id: text("table_id"),
             version: long("version")?,
             kind: text("kind")?,
             commit_id: text("commit_id")?,
@@ -205,7 +213,7 @@ fn text_at(column: &StringArray, row: usize) -> Option<&str> {
     column.is_valid(row).then(|| column.value(row))
 }
 
-fn take(rows: &Rows<'_>, row: usize, copies: &mut Copies, place: &Place, findings: &Findings) {
+fn take(rows: &Rows<'_>, row: usize, copies: &mut ByLife, place: &Place, findings: &Findings) {
     let (table, version) = (rows.table.value(row), rows.version.value(row));
     let add = |what: String| findings.add(Code::BooksCopy, place.clone(), what);
     let Ok(number) = u64::try_from(version) else {
@@ -215,7 +223,9 @@ fn take(rows: &Rows<'_>, row: usize, copies: &mut Copies, place: &Place, finding
     let json = text_at(rows.books, row);
     let text = json.map_or(0, |json| xxh3_128(json.as_bytes()));
     let partition = rows.partition.is_valid(row).then(|| rows.partition.value(row));
-    let copied = copies.entry((table.to_owned(), number)).or_insert_with(|| {
+    let life = rows.table_id.and_then(|ids| text_at(ids, row)).map(str::to_owned);
+    let versions = copies.entry(table.to_owned()).or_default().entry(life).or_default();
+    let copied = versions.entry(number).or_insert_with(|| {
         let books = json.and_then(|json| serde_json::from_str::<Books>(json).ok());
         if json.is_some() && books.is_none() {
             add(format!("the copied books of {table} {version} cannot be understood"));
@@ -259,37 +269,5 @@ fn check_rows(table: &str, version: u64, copied: &CopiedBooks, findings: &Findin
         place.partition = partition;
         let of = partition.map_or_else(String::new, |partition| format!(", partition {partition}"));
         findings.add(Code::BooksCopy, place, format!("{rows} rows of {table} {version}{of}, there must be one"));
-    }
-}
-
-/// The copier's own positions say up to which version each table was copied: all versions up to there have copies.
-fn check_reach(ops_commits: &Table, request: &Request, copies: &Copies, findings: &Findings) {
-    let mut held: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
-    for (table, version) in copies.keys() {
-        held.entry(table).or_default().insert(*version);
-    }
-    let nothing = BTreeSet::new();
-    for (app_id, next) in &ops_commits.txns {
-        let mut parts = app_id.split('/');
-        let (Some("watertight"), Some(_), Some(topic)) = (parts.next(), parts.next(), parts.next()) else { continue };
-        let Some(table) = topic.strip_prefix("ops.commits:").filter(|table| request.scope.has_table(table)) else {
-            continue;
-        };
-        let versions = held.get(table).unwrap_or(&nothing);
-        let next = u64::try_from(*next).unwrap_or(0);
-        let below = versions.range(..next).count() as u64;
-        if below < next {
-            let mut there = versions.iter().copied();
-            // The first number that the sorted versions pass over.
-            let first = (0..next).find(|version| there.next() != Some(*version)).unwrap_or(0);
-            let missing = next - below;
-            let what =
-                format!("{table} is copied up to version {next}, but {missing} versions below lack, the first {first}");
-            findings.add(Code::BooksCopy, Place::table(NAME), what);
-        }
-        if let Some(beyond) = versions.range(next..).next() {
-            let what = format!("{table} is copied up to version {next}, but there is a copy of version {beyond}");
-            findings.add(Code::BooksCopy, Place::table(NAME), what);
-        }
     }
 }

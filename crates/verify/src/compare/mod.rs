@@ -1,29 +1,32 @@
 //! Compare: what was observed against what must be.
 //!
-//! [`verify`] goes through a lake in the order in which a fault shows first: the Delta log of each table, its files, its
-//! books; the offsets of bronze; silver against bronze; gold against silver; the producers' ledgers against all of it.
-//! A check that cannot be made is entered as such and the others go on. A pipeline may commit meanwhile: see `observe`.
+//! [`verify`] goes through a lake in the order in which a fault shows first: the Delta log of each table, its files; which
+//! tables are gone; the books; the offsets of bronze; silver against bronze; gold against silver; the producers' ledgers
+//! against all of it. A check that cannot be made is entered as such and the others go on. A pipeline may commit meanwhile:
+//! see `observe`.
 
+mod asked;
 pub mod books;
 pub mod conservation;
 pub mod continuity;
 pub mod delta_log;
 mod gaps;
 pub mod gold;
+mod gone;
 pub mod ledgers;
 mod observe;
 pub mod stream;
 
-use crate::books::copies::{self, Copies};
+use crate::books::copies::{self, Copied, Copies, Former};
 use crate::expect::definition::Definitions;
 use crate::finding::{Findings, Place, Unable};
 use crate::lake::{Logs, Table, TableName};
-use crate::report::{Inputs, Part, Report};
+use crate::report::{Inputs, LedgerReport, Part, Report};
 use crate::request::{LogView, Progress, Request};
 use crate::rows::TableFacts;
 use crate::rows::facts;
 use observe::Absent;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use stream::Stream;
 
 /// A table as it was observed; facts only where its rows were read.
@@ -35,7 +38,8 @@ struct Observed {
 /// Verifies a lake.
 ///
 /// # Errors
-/// Only where nothing could be checked at all (no lake, no tables); whatever else cannot be read is in the report.
+/// Only where nothing could be checked at all: no lake, no tables, or nothing that was asked for. Whatever else cannot be
+/// read is in the report.
 pub fn verify(
     request: &Request,
     log: &dyn LogView,
@@ -56,9 +60,11 @@ pub fn verify_again(
     about: crate::report::About,
     logs: &mut Logs,
 ) -> Result<Report, Unable> {
+    asked::check(request)?;
     let findings = Findings::default();
     let mut parts = Vec::new();
     let observe::Seen { tables, absent } = observe::observe(request, logs, &findings)?;
+    asked::check_tables(&tables, &request.scope)?;
     for table in tables.values() {
         parts.push(delta_log::check(table, request, &findings));
     }
@@ -70,6 +76,7 @@ pub fn verify_again(
         })
         .collect();
     let books = Books::read(&tables, absent, request, &findings);
+    parts.push(gone::check(&tables, &books, request, &findings));
     for (name, observed) in &tables {
         if !request.scope.has_table(name) {
             continue;
@@ -80,12 +87,15 @@ pub fn verify_again(
             parts.push(continuity::check(&observed.table, facts, log, request, &findings));
         }
     }
+    let mut ledgers = Vec::new();
     if !request.scope.quick {
-        parts.extend(rows(&tables, &books, request, progress, &findings));
+        let (of_rows, of_ledgers) = rows(&tables, &books, log, request, progress, &findings);
+        parts.extend(of_rows);
+        ledgers = of_ledgers;
     }
     let seen: Vec<(&Table, Option<&TableFacts>)> =
         tables.values().map(|observed| (&observed.table, observed.facts.as_ref())).collect();
-    let report = Report::new(Inputs { request, tables: &seen, parts, kept: findings.into_kept(), about });
+    let report = Report::new(Inputs { request, tables: &seen, parts, ledgers, kept: findings.into_kept(), about });
     logs.keep(tables.into_values().map(|observed| observed.table));
     Ok(report)
 }
@@ -93,6 +103,10 @@ pub fn verify_again(
 /// What the `ops` tables keep of the books and the definitions.
 struct Books {
     copies: Copies,
+    /// Tables that were removed, and of whose name another one is.
+    former: Vec<Former>,
+    /// The tables that the copies are of.
+    named: BTreeSet<String>,
     /// None where they could not be read: nothing can be judged then.
     definitions: Option<Definitions>,
     /// Why tables that something is judged by are not at hand.
@@ -102,9 +116,15 @@ struct Books {
 impl Books {
     fn read(tables: &BTreeMap<String, Observed>, absent: Absent, request: &Request, findings: &Findings) -> Self {
         let table = |name: &str| tables.get(name).map(|observed| &observed.table);
-        let definitions = table(observe::DEFINITIONS).map(|table| Definitions::read(table, request, findings));
+        let definitions = table(observe::DEFINITIONS).map(|table| Definitions::read(table, findings));
+        let seen: BTreeMap<String, &Table> =
+            tables.iter().map(|(name, observed)| (name.clone(), &observed.table)).collect();
+        let copied = table(gone::COMMITS).map(|table| copies::read(table, &seen, request, findings));
+        let Copied { copies, former, named } = copied.unwrap_or_default();
         Self {
-            copies: table("ops.commits").map(|table| copies::read(table, request, findings)).unwrap_or_default(),
+            copies,
+            former,
+            named,
             definitions: (!absent.is_unread(observe::DEFINITIONS)).then(|| definitions.unwrap_or_default()),
             absent,
         }
@@ -125,10 +145,11 @@ fn is_bronze(name: &TableName) -> bool {
 fn rows(
     tables: &BTreeMap<String, Observed>,
     books: &Books,
+    log: &dyn LogView,
     request: &Request,
     progress: &dyn Progress,
     findings: &Findings,
-) -> Vec<Part> {
+) -> (Vec<Part>, Vec<LedgerReport>) {
     let mut parts = Vec::new();
     let streams = streams(tables, &books.copies);
     for stream in &streams {
@@ -171,12 +192,25 @@ fn rows(
             unable(format!("the table cannot be recomputed: {from}, which the model reads, {why}"));
             continue;
         };
-        parts.push(gold::check(&gold.table, &silver.table, definitions, request, progress, findings));
+        let closed = closed_before(&books.former, name, &silver.table.name.name, definitions);
+        let of = gold::Of { gold: &gold.table, silver: &silver.table, definitions, closed_before_us: closed };
+        parts.push(gold::check(of, request, progress, findings));
     }
+    let mut ledgers = Vec::new();
     if !request.ledgers.is_empty() {
-        parts.extend(ledgers::check(&request.ledgers, &streams, request, findings));
+        let (of_ledgers, told) = ledgers::check(&request.ledgers, &streams, log, request, findings);
+        parts.extend(of_ledgers);
+        ledgers = told;
     }
-    parts
+    (parts, ledgers)
+}
+
+/// Up to which instant former tables of this name had closed windows of this stream.
+fn closed_before(former: &[Former], gold: &str, stream: &str, definitions: &Definitions) -> Option<i64> {
+    let model = gold.strip_prefix("gold.").unwrap_or(gold);
+    let reads = |version: i32| definitions.model(model, version).is_some_and(|known| known.from == stream);
+    let closed = former.iter().filter(|former| former.table == gold).flat_map(|former| &former.closed_until_us);
+    closed.filter(|(version, _)| reads(**version)).map(|(_, until)| *until).max()
 }
 
 /// The streams of which all three tables are there; of the others [`observe`] says that they cannot be compared.

@@ -210,6 +210,8 @@ pub struct Definitions {
     models: Versions<ModelDefinition>,
     /// Versions of streams that are there and cannot be understood.
     unreadable: BTreeSet<(String, i32)>,
+    /// The tables of all streams and models that have a row, `schema.name`.
+    tables: BTreeSet<String>,
 }
 
 impl Definitions {
@@ -241,6 +243,13 @@ impl Definitions {
     #[must_use]
     pub fn source_of(&self, model: &str) -> Option<&str> {
         self.models.get(model)?.values().next_back().map(|newest| newest.definition.from.as_str())
+    }
+
+    /// The tables of every stream and model that was ever in force, whether its definition can be understood or not. A
+    /// pipeline makes them before it enters the definition.
+    #[must_use]
+    pub fn tables(&self) -> &BTreeSet<String> {
+        &self.tables
     }
 
     /// The version of a stream that judged the record at this offset, by the positions from which versions were in force.

@@ -55,6 +55,9 @@ macro_rules! codes {
 }
 
 codes! {
+    TableMissing = "log.table_missing", Fault,
+        "a table that ops.commits or ops.definitions names is not there, or another one has its name",
+        "put its folder back; of what is gone for good, gold and ops.commits are made again by the next run";
     VersionMissing = "log.version_missing", Fault,
         "a version of the Delta log is missing between others",
         "restore the entry from a backup; until then nobody can say what that commit did";
@@ -100,6 +103,9 @@ codes! {
     Orphan = "log.orphan", Note,
         "a file in the table's folder that no version names: left by an attempt that died, and harmless",
         "none; readers never see it";
+    TableAnew = "log.table_anew", Note,
+        "a gold table was removed and made anew: ops.commits keeps the books of the former one too",
+        "none; every window that the former one had closed is expected in this one";
     SchemaChange = "log.schema_change", Fault,
         "a version changed the table's schema, protocol or settings in a way that does not fit what was there",
         "find out who committed it";

@@ -41,6 +41,7 @@ fn report(tables: &[(&str, u64)]) -> Report {
             Part { check: "conservation".to_owned(), of: "silver.t".to_owned(), looked_at: 7, unit: "rows".to_owned() },
             Part { check: "gold".to_owned(), of: "gold.m".to_owned(), looked_at: 3, unit: "windows".to_owned() },
         ],
+        ledgers: Vec::new(),
         streams: Vec::new(),
         tables: tables.iter().map(table).collect(),
     }
@@ -124,11 +125,27 @@ fn a_log_that_lost_its_end_is_a_fault_and_is_verified_from_its_beginning() {
     follow.take(&report(&[("bronze.t", 5), ("silver.t", 5)]), Ids::All);
     let shorter = follow.take(&report(&[("bronze.t", 3)]), Ids::New);
     let told: Vec<_> = shorter.findings.iter().map(|found| (found.code, found.place.version)).collect();
-    assert_eq!(told, [(Code::VersionMissing, Some(4)), (Code::VersionMissing, Some(0))]);
+    assert_eq!(told, [(Code::VersionMissing, Some(4)), (Code::TableMissing, None)]);
     assert!(from(&follow, Ids::All).is_empty());
     let unread = unable(report(&[]), "bronze.t");
     follow.take(&report(&[("bronze.t", 3)]), Ids::New);
     assert!(follow.take(&unread, Ids::New).findings.is_empty(), "whether it is gone is not known");
+}
+
+#[test]
+fn a_table_that_is_made_anew_meanwhile_is_a_fault_and_verified_from_its_beginning_and_one_from_before_is_none() {
+    let mut follow = Follow::default();
+    let note = |table: &str, version| with(report(&[("gold.m", version)]), Code::TableAnew, Place::table(table));
+    assert_eq!(follow.take(&note("gold.m", 1), Ids::All).faults, 0);
+    assert_eq!(from(&follow, Ids::All), [("gold.m".to_owned(), 2)]);
+    assert_eq!(follow.take(&note("gold.m", 2), Ids::New).faults, 0, "the same note again");
+    let mut anew = note("gold.m", 3);
+    anew.findings[0].what = "of yet another".to_owned();
+    let told = follow.take(&anew, Ids::New);
+    assert_eq!(told.findings.iter().map(|found| found.code).collect::<Vec<_>>(), [Code::TableMissing]);
+    assert!(from(&follow, Ids::All).is_empty());
+    let again = follow.take(&anew, Ids::New);
+    assert_eq!((again.findings.len(), again.faults, from(&follow, Ids::All).len()), (0, 1, 1));
 }
 
 #[test]

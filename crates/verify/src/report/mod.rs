@@ -12,7 +12,9 @@ mod certify;
 pub mod checksum;
 mod html;
 mod json;
+mod ledgers;
 mod runbook;
+mod scope;
 pub mod signature;
 mod summary;
 mod sums;
@@ -22,12 +24,14 @@ mod text;
 pub(crate) mod words;
 
 pub use against::CertificateReport;
+pub use ledgers::{LedgerRange, LedgerReport};
 pub use runbook::runbook;
+pub use scope::ScopeReport;
 pub use summary::{Balance, Counted, Range, STRETCHES_SHOWN, TableReport};
 
 use crate::finding::{Code, Finding, Kept, Place, Severity, Unable};
 use crate::lake::Table;
-use crate::request::{Bound, Request};
+use crate::request::Request;
 use crate::rows::TableFacts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,13 +42,13 @@ pub const FORMAT: u32 = 1;
 /// What one check looked at: a line of the table for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// The check: `Delta log`, `files`, `books`, `offsets`, `gaps`, `conservation`, `uniqueness`, `gold`, `ledgers`.
+    /// The check: `Delta log`, `files`, `tables`, `books`, `offsets`, `gaps`, `conservation`, `uniqueness`, `gold`, `ledgers`.
     pub check: String,
-    /// The table (`silver.stock_ticks`), or the ledger's file.
+    /// The table (`silver.stock_ticks`), the ledger's file, or `ops` for the tables that it names.
     pub of: String,
     /// How much was looked at.
     pub looked_at: u64,
-    /// Of what: `versions`, `files`, `rows`, `offsets`, `windows`, `ids`.
+    /// Of what: `versions`, `files`, `tables`, `rows`, `offsets`, `windows`, `ids`.
     pub unit: String,
 }
 
@@ -56,6 +60,8 @@ pub struct Inputs<'a> {
     pub tables: &'a [(&'a Table, Option<&'a TableFacts>)],
     /// What each check looked at.
     pub parts: Vec<Part>,
+    /// How far each ledger speaks.
+    pub ledgers: Vec<LedgerReport>,
     /// What was found.
     pub kept: Kept,
     /// Who asks.
@@ -85,23 +91,6 @@ pub enum Verdict {
     Findings,
     /// No fault was seen, but not everything could be checked: neither fine nor lost.
     Unable,
-}
-
-/// What was asked to be looked at, as it is shown.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScopeReport {
-    /// Tables; empty means all.
-    pub tables: Vec<String>,
-    /// First version or time.
-    pub since: Option<String>,
-    /// Last version or time.
-    pub until: Option<String>,
-    /// Partitions; empty means all.
-    pub partitions: Vec<i32>,
-    /// Whether only metadata, books and statistics were looked at.
-    pub quick: bool,
-    /// Producers' ledgers.
-    pub ledgers: Vec<String>,
 }
 
 /// A finding with what there is to say about it.
@@ -183,6 +172,8 @@ pub struct Report {
     pub unable: Vec<Unable>,
     /// What each check looked at.
     pub parts: Vec<Part>,
+    /// How far each producer's ledger speaks.
+    pub ledgers: Vec<LedgerReport>,
     /// Streams and their balance.
     pub streams: Vec<Balance>,
     /// Tables, by name.
@@ -193,7 +184,7 @@ impl Report {
     /// Puts a report together.
     #[must_use]
     pub fn new(inputs: Inputs<'_>) -> Self {
-        let Inputs { request, tables, parts, kept, about } = inputs;
+        let Inputs { request, tables, parts, ledgers, kept, about } = inputs;
         let mut tables: Vec<_> = tables.to_vec();
         tables.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
         let uuid = |(table, _): &(&Table, _)| table.metadata.configuration.get("watertight.pipeline").cloned();
@@ -208,13 +199,14 @@ impl Report {
             at_us: about.started_us,
             seconds: 0.0,
             memory_bytes_peak: None,
-            scope: scope(request),
+            scope: scope::of(request),
             certificate: None,
             verdict: Verdict::Balanced,
             findings: Vec::new(),
             counts: BTreeMap::new(),
             unable: Vec::new(),
             parts: Vec::new(),
+            ledgers,
             streams: summary::balances(&tables),
             tables: tables.iter().map(|(table, facts)| summary::table(table, *facts, &kept)).collect(),
         };
@@ -297,21 +289,4 @@ impl Report {
 fn seconds(from_us: i64, to_us: i64) -> f64 {
     // To the millisecond: more says nothing, and the number reads well.
     to_us.saturating_sub(from_us).max(0).div_euclid(1_000) as f64 / 1e3
-}
-
-fn scope(request: &Request) -> ScopeReport {
-    let bound = |bound: Bound| match bound {
-        Bound::Version(version) => format!("version {version}"),
-        Bound::TimeUs(us) => words::instant(us),
-    };
-    let scope = &request.scope;
-    let before = !scope.from_versions.is_empty();
-    ScopeReport {
-        tables: scope.tables.clone(),
-        since: scope.since.map(bound).or_else(|| before.then(|| "what was verified before".to_owned())),
-        until: scope.until.map(bound),
-        partitions: scope.partitions.clone(),
-        quick: scope.quick,
-        ledgers: request.ledgers.iter().map(|path| path.display().to_string()).collect(),
-    }
 }

@@ -30,7 +30,8 @@ pub const fn runbook(code: Code) -> &'static str {
         | Code::PathEscapes
         | Code::CertificateChanged
         | Code::CertificateSignature => "docs/runbooks/altered.md",
-        Code::VersionMissing
+        Code::TableMissing
+        | Code::VersionMissing
         | Code::EntryUnreadable
         | Code::EntryIncomplete
         | Code::CheckpointUnreadable
@@ -53,7 +54,8 @@ pub const fn runbook(code: Code) -> &'static str {
         | Code::BooksCopy
         | Code::RewriteChanged
         | Code::DefinitionMissing => "docs/runbooks/books.md",
-        Code::WindowMissing
+        Code::TableAnew
+        | Code::WindowMissing
         | Code::WindowExtra
         | Code::WindowDoubled
         | Code::WindowDifferent

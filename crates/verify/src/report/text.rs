@@ -64,6 +64,7 @@ impl Report {
         self.not_checked(&mut page);
         self.what_was_checked(&mut page);
         self.balances(&mut page);
+        self.how_far_ledgers_speak(&mut page);
         self.conclusion(&mut page);
         page.text
     }
@@ -148,6 +149,10 @@ impl Report {
     /// Whether a finding is a part's: of its table or file, and the first of the checks that look for its code.
     fn is_of(&self, finding: &Reported, part: &Part) -> bool {
         let place = &finding.place;
+        // What is gone has no part of its own.
+        if part.check == "tables" {
+            return checks(finding.code).contains(&"tables");
+        }
         let same = |of: &str| place.table.as_deref() == Some(of) || place.file.as_deref() == Some(of);
         // A stream's checks are parts of its silver table, or of its name: what they find may lie in any table of it.
         let related = |of: &str| place.table.as_deref().and_then(stream) == Some(stream(of).unwrap_or(of));
@@ -171,6 +176,15 @@ impl Report {
         }
     }
 
+    fn how_far_ledgers_speak(&self, page: &mut Page) {
+        for ledger in &self.ledgers {
+            page.paragraph("", 0, &ledger.in_words());
+        }
+        if !self.ledgers.is_empty() {
+            page.line("");
+        }
+    }
+
     fn conclusion(&self, page: &mut Page) {
         if let Some(certificate) = &self.certificate {
             let of =
@@ -178,10 +192,9 @@ impl Report {
             page.paragraph("", 0, &of);
         }
         let name = self.pipeline_name.as_deref().map_or(String::new(), |name| format!("pipeline {name}, "));
-        let quick = if self.scope.quick { ", metadata and statistics only" } else { "" };
         let memory = self.memory_bytes_peak.map_or(String::new(), |bytes| format!(", {} MiB", bytes >> 20));
         let run = format!(
-            "{name}lake {}: {} in {:.1} s{memory}{quick}, {} at {}",
+            "{name}lake {}: {} in {:.1} s{memory}, {} at {}",
             words::plain(&self.lake),
             words::counted(self.tables.len() as u64, "table"),
             self.seconds,
@@ -189,15 +202,12 @@ impl Report {
             self.at
         );
         page.paragraph("", 0, &run);
+        if let Some(only) = self.scope.only() {
+            page.paragraph("", 0, &format!("looked at only: {only}"));
+        }
         let (look, verdict) = match self.verdict {
-            Verdict::Balanced => match self.declared_lost() {
-                0 => (Look::Good, "balanced: nothing is lost, doubled or altered".to_owned()),
-                lost => {
-                    let lost = words::counted(lost, "offset");
-                    let but = format!("balanced, with {lost} declared lost; nothing else is lost, doubled or altered");
-                    (Look::Doubtful, but)
-                }
-            },
+            Verdict::Balanced if self.declared_lost() > 0 => (Look::Doubtful, self.balanced()),
+            Verdict::Balanced => (Look::Good, self.balanced()),
             Verdict::Findings => {
                 let kinds = self.counts.keys().filter(|code| code.severity() == Severity::Fault).count() as u64;
                 let faults = words::counted(self.faults(), "fault");
@@ -209,8 +219,10 @@ impl Report {
                 (Look::Doubtful, why.to_owned())
             }
         };
-        let verdict = page.painted(look, &verdict);
-        page.line(&verdict);
+        for line in wrapped(&verdict, WIDTH) {
+            let line = page.painted(look, &line);
+            page.line(&line);
+        }
     }
 }
 
@@ -247,6 +259,7 @@ fn checks(code: Code) -> &'static [&'static str] {
         ("log", "file_unreadable" | "file_rows" | "file_schema" | "file_partition" | "statistics") => {
             &["files", "Delta log", "books"]
         }
+        ("log", "table_missing" | "table_anew") => &["tables"],
         ("log", _) => &["Delta log"],
         ("books", _) => &["books"],
         ("offsets", _) => &["offsets"],

@@ -5,6 +5,7 @@ mod books;
 mod demo;
 mod init;
 mod kills;
+mod not_balanced;
 mod producing;
 mod runbook_sql;
 mod schema;

@@ -141,7 +141,7 @@ fn one_byte_of_a_file_and_one_line_of_a_ledger_are_faults() {
 }
 
 #[test]
-fn what_is_no_lake_or_lacks_a_table_is_2_and_no_finding() {
+fn what_is_no_lake_or_lies_behind_a_link_is_2_and_no_finding_and_a_table_that_is_gone_is_one() {
     let dir = scratch();
     let dir = dir.path();
     lake(dir);
@@ -153,11 +153,12 @@ fn what_is_no_lake_or_lacks_a_table_is_2_and_no_finding() {
     }
     fs::rename(dir.join("data/lake/silver"), dir.join("elsewhere")).expect("moved");
     let (code, report) = verify(dir, &[]);
-    assert_eq!((code, report["verdict"].as_str(), codes(&report).len()), (Some(2), Some("unable"), 0), "{report}");
+    assert_eq!((code, codes(&report)), (Some(1), vec!["log.table_missing"]), "{report}");
+    assert_eq!(report["findings"][0]["place"]["table"], "silver.notes");
     assert!(report["unable"].to_string().contains("as it lacks silver.notes"), "{report}");
     std::os::unix::fs::symlink(dir.join("elsewhere"), dir.join("data/lake/silver")).expect("linked");
     let (code, report) = verify(dir, &[]);
-    assert_eq!(code, Some(2), "{report}");
+    assert_eq!((code, report["verdict"].as_str(), codes(&report).len()), (Some(2), Some("unable"), 0), "{report}");
     assert!(report["unable"].to_string().contains("leads out of the lake's folder"), "{report}");
 }
 

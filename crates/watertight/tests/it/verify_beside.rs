@@ -43,7 +43,7 @@ fn definitions_that_are_gone_are_named_and_nothing_else_is_said_to_be_missing() 
     lake(dir);
     fs::remove_dir_all(dir.join("data/lake/ops/definitions")).expect("removed");
     let (code, report) = verify(dir, &[]);
-    assert_eq!((code, codes(&report)), (Some(1), vec!["definitions.missing"]), "{report}");
+    assert_eq!((code, codes(&report)), (Some(1), vec!["log.table_missing", "definitions.missing"]), "{report}");
     let told = unable(&report);
     assert!(told.contains("ops.definitions, which has the model's SQL, is not there: restore it"), "{told}");
     assert!(!told.contains("silver"), "{told}");

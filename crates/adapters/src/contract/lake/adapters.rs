@@ -33,6 +33,8 @@ pub(crate) trait LakeBench {
     fn foreign(&self, what: &Foreign<'_>);
     /// The next commit is made, and its answer is lost.
     fn lose_next_answer(&self);
+    /// Somebody removes `silver.ticks`.
+    fn remove(&self);
 }
 
 /// The lake in memory.
@@ -68,6 +70,10 @@ impl LakeBench for MemoryBench {
 
     fn lose_next_answer(&self) {
         self.0.script(LakeFault::lose_answer(LakeCall::Commit));
+    }
+
+    fn remove(&self) {
+        assert!(self.0.remove("silver.ticks"));
     }
 }
 
@@ -156,5 +162,9 @@ impl LakeBench for DeltaBench {
 
     fn lose_next_answer(&self) {
         self.lose.store(true, Ordering::SeqCst);
+    }
+
+    fn remove(&self) {
+        std::fs::remove_dir_all(self.table_root()).unwrap();
     }
 }

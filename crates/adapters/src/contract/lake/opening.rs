@@ -40,6 +40,22 @@ pub(super) fn a_table_that_is_not_there_is_looked_at_as_none(bench: &impl LakeBe
     assert!(bench.lake().look("silver", "ticks").unwrap().is_some());
 }
 
+pub(super) fn a_table_keeps_its_id_and_one_that_is_made_anew_has_another(bench: &impl LakeBench) {
+    let mut table = bench.lake().open(&spec()).unwrap();
+    let id = table.state().id.clone();
+    assert!(!id.is_empty());
+    let file = table.stage(3, &some_rows(0, 2, 3)).unwrap();
+    table.commit(&request("a", vec![step(0, None, 2)], vec![file])).unwrap();
+    assert_eq!(bench.lake().open(&with_new_column()).unwrap().state().id, id);
+    assert_eq!(bench.lake().look("silver", "ticks").unwrap().unwrap().state().id, id);
+    let beside = TableSpec { table: "quotes".to_owned(), ..spec() };
+    assert_ne!(bench.lake().open(&beside).unwrap().state().id, id);
+    bench.remove();
+    let anew = bench.lake().open(&spec()).unwrap();
+    assert_eq!(anew.state().version, 0);
+    assert_ne!(anew.state().id, id);
+}
+
 pub(super) fn a_table_opened_for_reading_refuses_to_write(bench: &impl LakeBench) {
     let mut writer = bench.lake().open(&spec()).unwrap();
     let mut looked = bench.lake().look("silver", "ticks").unwrap().unwrap();

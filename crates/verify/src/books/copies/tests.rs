@@ -1,16 +1,25 @@
-//! Copies that are whole, and each way in which one may not be.
+//! Copies that are whole, and each way in which one may not be; those of a table that was made anew.
 
-use super::{COUNTS, Copies, read};
+use super::{COUNTS, Copied, Former, read};
+use crate::books::Books;
 use crate::finding::{Code, Findings};
 use crate::lake::Origin;
 use crate::rows::little_table::{DAY_US, LIFE, LittleTable, PIPELINE, TOPIC, codes, found, request, utc};
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+const TABLE: &str = "bronze.orders";
+/// The id of every little table.
+const ID: &str = "table-id";
 
 /// A row of the copy.
 #[derive(Clone)]
 struct Row {
+    /// Begins the ids of the commits.
+    made: &'static str,
+    table_id: Option<&'static str>,
     version: i64,
     partition: Option<i32>,
     from: Option<i64>,
@@ -20,7 +29,7 @@ struct Row {
     books: String,
 }
 
-fn books(version: i64) -> String {
+fn books(made: &str, version: i64) -> String {
     let entry = |partition: i32| {
         let from = version * 10;
         let outcome = serde_json::json!({"records": 10});
@@ -29,21 +38,29 @@ fn books(version: i64) -> String {
     };
     let entries = if version == 0 { vec![] } else { vec![entry(0), entry(1)] };
     serde_json::json!({
-        "format": 1, "kind": "append", "commit_id": format!("id-{version}"), "pipeline": PIPELINE, "topic": TOPIC,
+        "format": 1, "kind": "append", "commit_id": format!("{made}-{version}"), "pipeline": PIPELINE, "topic": TOPIC,
         "incarnation": LIFE, "definition": 1, "entries": entries, "rows": 20, "bytes": 100, "took": {"judge_us": 5},
+        "closed_until_us": version * 10,
     })
     .to_string()
 }
 
 /// Copies of versions 0, 1 and 2.
 fn whole() -> Vec<Row> {
+    of("id", None)
+}
+
+/// The same of a table whose commits' ids begin so.
+fn of(made: &'static str, table_id: Option<&'static str>) -> Vec<Row> {
     let row = |version: i64, partition: Option<i32>| Row {
+        made,
+        table_id,
         version,
         partition,
         from: partition.map(|_| version * 10),
         checksum: partition.map(|partition| format!("{partition:032x}")),
         bytes: Some(100),
-        books: books(version),
+        books: books(made, version),
     };
     vec![row(0, None), row(1, Some(0)), row(1, Some(1)), row(2, Some(0)), row(2, Some(1))]
 }
@@ -57,10 +74,10 @@ fn batch(rows: &[Row]) -> RecordBatch {
     let definitions: ArrayRef = Arc::new(Int32Array::from_iter_values(rows.iter().map(|_| 1)));
     let copied = TimestampMicrosecondArray::from_iter_values(rows.iter().map(|_| DAY_US)).with_timezone("UTC");
     let mut columns: Vec<(String, ArrayRef)> = vec![
-        ("table_name".to_owned(), same("bronze.orders")),
+        ("table_name".to_owned(), same(TABLE)),
         ("version".to_owned(), long(&|row| Some(row.version))),
         ("kind".to_owned(), same("append")),
-        ("commit_id".to_owned(), text(&|row| Some(format!("id-{}", row.version)))),
+        ("commit_id".to_owned(), text(&|row| Some(format!("{}-{}", row.made, row.version)))),
         ("topic".to_owned(), same(TOPIC)),
         ("incarnation".to_owned(), same(LIFE)),
         ("definition".to_owned(), definitions),
@@ -78,37 +95,60 @@ fn batch(rows: &[Row]) -> RecordBatch {
     columns.push(("judge_us".to_owned(), long(&|row| row.bytes.map(|_| 5))));
     columns.push(("fold_us".to_owned(), long(&|_| None)));
     columns.push(("unknown_fields".to_owned(), long(&|row| row.bytes.and(row.partition).map(|_| 0))));
+    columns.push(("table_id".to_owned(), text(&|row| row.table_id.map(str::to_owned))));
     columns.push(("books".to_owned(), text(&|row| Some(row.books.clone()))));
     columns.push(("copied_at".to_owned(), Arc::new(copied)));
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
         .expect("rows")
 }
 
-/// Reads the copies of these rows; the copier's own position says three versions.
-fn copied(rows: &[Row]) -> (Copies, Vec<Code>) {
-    copied_batch(&batch(rows))
+/// A table with versions 0, 1 and 2 whose commits' ids begin so.
+fn table(made: &str) -> LittleTable {
+    let mut little = LittleTable::bronze();
+    little.alter(0, |books| books.commit_id = format!("{made}-0"));
+    for version in 1..3 {
+        let books = Books { kind: "append".to_owned(), commit_id: format!("{made}-{version}"), ..little.blank() };
+        little.commit(Origin::Ours(Box::new(books)), Vec::new(), &[]);
+    }
+    little
 }
 
-fn copied_batch(batch: &RecordBatch) -> (Copies, Vec<Code>) {
+/// Reads the copies of these rows; the copier's own position says three versions, and the table there is the one they
+/// are of.
+fn copied(rows: &[Row]) -> (Copied, Vec<Code>) {
+    copied_batch(&batch(rows), &[("versions", 3)], Some(&table("id")))
+}
+
+/// Reads copies where the copier stands at these positions, with this table there.
+fn copied_batch(batch: &RecordBatch, reached: &[(&str, i64)], there: Option<&LittleTable>) -> (Copied, Vec<Code>) {
     let mut fields: Vec<Field> = batch.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
     assert_eq!(fields.iter().find(|field| field.name() == "copied_at").map(Field::data_type), Some(&utc()));
     fields.push(Field::new("_copied_date", DataType::Date32, false));
     let mut little = LittleTable::new("ops", "commits", Arc::new(Schema::new(fields)), "_copied_date");
     let add = little.write(batch, "{}");
-    let appended = super::Books { kind: "append".to_owned(), ..little.blank() };
+    let appended = Books { kind: "append".to_owned(), ..little.blank() };
     little.commit(Origin::Ours(Box::new(appended)), vec![add], &[]);
-    little.table.txns.insert(format!("watertight/{PIPELINE}/ops.commits:bronze.orders/versions/0"), 3);
+    for (incarnation, next) in reached {
+        little.table.txns.insert(format!("watertight/{PIPELINE}/ops.commits:{TABLE}/{incarnation}/0"), *next);
+    }
     let findings = Findings::default();
-    let copies = read(&little.table, &request(), &findings);
-    (copies, codes(&found(findings)))
+    let tables = there.map(|there| (TABLE.to_owned(), &there.table)).into_iter().collect();
+    let copied = read(&little.table, &tables, &request(), &findings);
+    (copied, codes(&found(findings)))
+}
+
+/// The commit ids of the copies that the table there is held against.
+fn ids(copied: &Copied) -> Vec<&str> {
+    copied.copies.values().filter_map(|copy| copy.books.as_ref()).map(|books| books.commit_id.as_str()).collect()
 }
 
 #[test]
 fn whole_copies_are_read_by_table_and_version() {
-    let (copies, codes) = copied(&whole());
+    let (copied, codes) = copied(&whole());
     assert_eq!(codes, []);
-    let copy = copies.get(&("bronze.orders".to_owned(), 2)).and_then(|copied| copied.books.as_ref()).expect("copied");
+    let copy = copied.copies.get(&(TABLE.to_owned(), 2)).and_then(|copied| copied.books.as_ref()).expect("copied");
     assert_eq!((copy.commit_id.as_str(), copy.entries.len(), copy.rows), ("id-2", 2, 20));
+    assert_eq!((copied.former.len(), copied.named.iter().map(String::as_str).collect::<Vec<_>>()), (0, vec![TABLE]));
 }
 
 #[test]
@@ -118,7 +158,7 @@ fn a_row_that_is_missing_doubled_or_altered_is_told() {
         change(&mut rows);
         copied(&rows).1
     };
-    let changes: [fn(&mut Vec<Row>); 10] = [
+    let changes: [fn(&mut Vec<Row>); 11] = [
         |rows| drop(rows.remove(1)),
         |rows| rows.push(rows[4].clone()),
         |rows| rows[2].from = Some(11),
@@ -129,6 +169,7 @@ fn a_row_that_is_missing_doubled_or_altered_is_told() {
         |rows| rows[0].books = "{".to_owned(),
         |rows| rows.truncate(3),
         |rows| rows.retain(|row| row.version != 1),
+        |rows| rows[3].table_id = Some("another"),
     ];
     for (number, change) in changes.into_iter().enumerate() {
         let codes = altered(change);
@@ -145,10 +186,56 @@ fn copies_of_before_have_neither_bytes_nor_times_and_their_table_may_lack_the_co
         Row { bytes: None, books: books.to_string(), ..row }
     };
     let batch = batch(&whole().into_iter().map(before).collect::<Vec<_>>());
-    assert_eq!(copied_batch(&batch).1, [], "null in each of them");
-    let kept: Vec<usize> = (0..batch.num_columns())
-        .filter(|column| !super::LATER.iter().any(|(name, _)| batch.schema().field(*column).name() == name))
-        .collect();
-    assert_eq!(batch.num_columns() - kept.len(), 4);
-    assert_eq!(copied_batch(&batch.project(&kept).expect("columns of it")).1, [], "without them");
+    let codes = |batch: &RecordBatch| copied_batch(batch, &[("versions", 3)], Some(&table("id"))).1;
+    assert_eq!(codes(&batch), [], "null in each of them");
+    let came_later = |name: &str| name == "table_id" || super::LATER.iter().any(|(later, _)| *later == name);
+    let kept: Vec<usize> =
+        (0..batch.num_columns()).filter(|column| !came_later(batch.schema().field(*column).name())).collect();
+    assert_eq!(batch.num_columns() - kept.len(), 5);
+    assert_eq!(codes(&batch.project(&kept).expect("columns of it")), [], "without them");
+}
+
+#[test]
+fn copies_of_a_table_that_was_removed_are_told_from_those_of_the_one_that_was_made_anew() {
+    let former = |id: Option<&str>| Former {
+        table: TABLE.to_owned(),
+        id: id.map(str::to_owned),
+        version: 2,
+        closed_until_us: BTreeMap::from([(1, 20)]),
+    };
+    for (old, reached) in [(None, "versions"), (Some("another"), "another")] {
+        let rows = [of("old", old), of("new", Some(ID))].concat();
+        let (copied, codes) = copied_batch(&batch(&rows), &[(reached, 3), (ID, 3)], Some(&table("new")));
+        assert_eq!(codes, [], "{old:?}");
+        assert_eq!(ids(&copied), ["new-0", "new-1", "new-2"]);
+        assert_eq!(copied.former, [former(old)]);
+    }
+    // Before any of its commits is copied.
+    let (copied, codes) = copied_batch(&batch(&of("old", None)), &[("versions", 3)], Some(&table("new")));
+    assert_eq!((codes, ids(&copied).len(), copied.former), (vec![], 0, vec![former(None)]));
+}
+
+#[test]
+fn copies_go_on_under_the_tables_id_where_those_from_before_it_end() {
+    let mut rows = whole();
+    rows[3].table_id = Some(ID);
+    rows[4].table_id = Some(ID);
+    for there in [Some(table("id")), None] {
+        let (copied, codes) = copied_batch(&batch(&rows), &[("versions", 2), (ID, 3)], there.as_ref());
+        assert_eq!((codes, copied.former.len()), (vec![], 0));
+        assert_eq!(ids(&copied).len(), if there.is_some() { 3 } else { 0 });
+    }
+    // Of the ones from before, one is gone.
+    rows.remove(0);
+    let codes = copied_batch(&batch(&rows), &[("versions", 2), (ID, 3)], Some(&table("id"))).1;
+    assert_eq!(codes, [Code::BooksCopy]);
+}
+
+#[test]
+fn an_id_that_was_altered_makes_no_former_table() {
+    let rows = of("id", Some("another"));
+    let (copied, codes) = copied_batch(&batch(&rows), &[("another", 3)], Some(&table("id")));
+    assert_eq!((codes, ids(&copied).len(), copied.former.len()), (vec![Code::BooksCopy], 3, 0));
+    let codes = copied_batch(&batch(&rows), &[("versions", 3)], Some(&table("id"))).1;
+    assert!(!codes.is_empty() && codes.iter().all(|code| *code == Code::BooksCopy), "no position is theirs: {codes:?}");
 }

@@ -69,6 +69,15 @@ impl Closed {
         closed
     }
 
+    /// A former table of this name had closed windows up to then: those behind what this one closed are expected in it all
+    /// the same, by the newest version. Where the scope is bounded by versions or times, that is not asked for.
+    pub(super) fn expect(&mut self, until_us: i64, in_force: &[InForce], scope: &Scope) {
+        let newest = in_force.iter().map(|version| version.version).max();
+        if let Some(newest) = newest.filter(|_| scope.since.is_none() && scope.until.is_none()) {
+            self.enter(newest, self.until_us().unwrap_or(i64::MIN), until_us);
+        }
+    }
+
     /// Windows that end at or before this are written.
     pub(super) fn until_us(&self) -> Option<i64> {
         self.appends.iter().map(|(until, _)| *until).max()

@@ -6,7 +6,8 @@
 //! never has a watermark below the stream's, so what comes for a closed window is late (docs/adr/0007). Rows with a
 //! time beyond the tolerated future are no exception: they are folded like others, and their windows wait until the
 //! watermark gets there; where an end of input left such windows open, `closed_until_us` says so. Where the topic was
-//! made anew, positions bound nothing: silver's rows do not tell which life of the topic they are of.
+//! made anew, positions bound nothing: silver's rows do not tell which life of the topic they are of. Where the table was
+//! removed and made anew, every window that the former one had closed must be in it too, whatever its own books say.
 //!
 //! # How it is computed
 //! A stretch of windows at a time (`stretches`), in a DataFusion session of our own (`model`), from the live files of
@@ -56,23 +57,28 @@ const OURS: [&str; 3] = ["_computed_by", "_model_version", "_window_date"];
 /// Stack of the thread that plans and runs: SQL may nest, and planners recurse. It is address space until it is used.
 const STACK_BYTES: usize = 256 << 20;
 
+/// A model's table, and what its windows are computed from.
+#[derive(Clone, Copy)]
+pub struct Of<'a> {
+    /// The table.
+    pub gold: &'a Table,
+    /// The table of the stream that the model reads.
+    pub silver: &'a Table,
+    /// All definitions.
+    pub definitions: &'a Definitions,
+    /// Up to which instant, microseconds, a former table of this name had closed windows.
+    pub closed_before_us: Option<i64>,
+}
+
 /// Computes a model's windows anew from silver and compares them with gold.
 ///
-/// `looked_at` is the number of windows and groups that were computed and compared. `silver` is the table of the stream
-/// that the model reads.
-pub fn check(
-    gold: &Table,
-    silver: &Table,
-    definitions: &Definitions,
-    request: &Request,
-    progress: &dyn Progress,
-    findings: &Findings,
-) -> Part {
-    let name = gold.name.to_string();
+/// `looked_at` is the number of windows and groups that were computed and compared.
+pub fn check(of: Of<'_>, request: &Request, progress: &dyn Progress, findings: &Findings) -> Part {
+    let name = of.gold.name.to_string();
     let looked_at = if request.scope.quick {
         0
     } else {
-        let run = || Check::new(gold, silver, definitions, request, findings).run(progress);
+        let run = || Check::new(of, request, findings).run(progress);
         on_its_own_stack(run).unwrap_or_else(|why| {
             findings.unable(Unable { place: Place::table(&name), why });
             0
@@ -107,13 +113,8 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    fn new(
-        gold: &'a Table,
-        silver: &'a Table,
-        definitions: &'a Definitions,
-        request: &'a Request,
-        findings: &'a Findings,
-    ) -> Self {
+    fn new(of: Of<'a>, request: &'a Request, findings: &'a Findings) -> Self {
+        let Of { gold, silver, definitions, closed_before_us } = of;
         let in_force: Vec<InForce> = definitions
             .models(&gold.name.name)
             .into_iter()
@@ -121,13 +122,17 @@ impl<'a> Check<'a> {
             .collect();
         let fields = gold.metadata.columns.fields().iter();
         let own: Vec<_> = fields.filter(|field| !OURS.contains(&field.name().as_str())).cloned().collect();
-        let closed = Closed::of(gold, &in_force, &request.scope);
+        let mut closed = Closed::of(gold, &in_force, &request.scope);
+        if let Some(until_us) = closed_before_us {
+            closed.expect(until_us, &in_force, &request.scope);
+        }
         let name = gold.name.to_string();
         Self { gold, silver, definitions, request, findings, name, columns: Schema::new(own), closed }
     }
 
     fn run(&self, progress: &dyn Progress) -> u64 {
-        if self.closed.appends.is_empty() && (self.gold.live.is_empty() || self.gold.checkpoint.is_some()) {
+        let none_closed = self.closed.appends.is_empty() && self.closed.eras.is_empty();
+        if none_closed && (self.gold.live.is_empty() || self.gold.checkpoint.is_some()) {
             if !self.gold.live.is_empty() {
                 self.unable("the entries of its appends are gone from the log: nothing says which windows closed");
             }

@@ -25,9 +25,7 @@ type At = ((i32, i64), String);
 /// topic was made anew a position is that of several records, and silver does not tell which of them a row is of: that
 /// one of them is in doubt is enough.
 pub(super) fn settle(stream: &Stream<'_>, ledgers: &[Ledger], found: &mut Found, findings: &Findings) {
-    let behind = |partition: i32, offset: i64| {
-        ledgers.iter().any(|ledger| ledger.last.get(&partition).is_none_or(|last| offset > *last))
-    };
+    let behind = |partition: i32, offset: i64| ledgers.iter().any(|ledger| ledger.ends_before(partition, offset));
     let candidates: BTreeSet<(i32, i64)> = found
         .extra
         .union(&found.unledgered)
@@ -41,7 +39,7 @@ pub(super) fn settle(stream: &Stream<'_>, ledgers: &[Ledger], found: &mut Found,
     for (((partition, offset), incarnation), (producer, sequence)) in senders(stream.bronze.0, &candidates) {
         let own = ledgers.iter().position(|ledger| {
             (&ledger.header.producer, &ledger.header.incarnation) == (&producer, &incarnation)
-                && ledger.last.get(&partition).is_none_or(|last| offset > *last)
+                && ledger.ends_before(partition, offset)
         });
         let Some(own) = own else { continue };
         found.extra.remove(&(partition, offset));

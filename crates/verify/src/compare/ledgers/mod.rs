@@ -7,20 +7,29 @@
 //! that partition, with the ledger's producer in its headers. It may be there or not, but each sequence once at most.
 //!
 //! Ids that are derived (hashes, numbers as texts) stand in no ledger; for those streams the position alone counts. Sets
-//! are bounded in memory ([`crate::spill`]). What lies above bronze's position is not in the tables yet and not judged.
+//! are bounded in memory ([`crate::spill`]).
+//!
+//! What is acknowledged above bronze's position must be in the log ([`ahead`]): it comes to the tables later. A ledger speaks
+//! up to its last line of each partition; what bronze has above that and no ledger names is counted and reported, since a
+//! ledger that was cut at its end looks the same as a producer that was never answered.
 
+mod ahead;
 mod doubt;
 mod file;
 mod join;
+mod range;
+mod tell;
+#[cfg(test)]
+mod tests;
 
 pub(in crate::compare) use join::Known;
 
-use super::conservation::{id_texts, positions, ranges, typed};
+use super::conservation::{id_texts, positions, typed};
 use super::stream::{Blind, Stream, blind_files};
-use crate::finding::{Code, Findings, KEPT_PER_CODE, Place, Unable};
+use crate::finding::{Findings, Place, Unable};
 use crate::lake::{PositionKey, Table};
-use crate::report::Part;
-use crate::request::Request;
+use crate::report::{LedgerReport, Part};
+use crate::request::{LogView, Request};
 use crate::rows::DataFile;
 use crate::spill::Buckets;
 use arrow::array::{Array, RecordBatch, StringArray};
@@ -29,8 +38,10 @@ use file::Header;
 use join::{
     AtPosition, BRONZE, DEAD, DUE, LINE, NAMED, Named, OfId, SILVER, at_position, incarnation_key, ledger_id, of_id,
 };
+use range::{first_offset, next_offset};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use tell::Missing;
 
 /// Positions of one kind that are kept to be told as ranges; beyond, they are counted only.
 const POSITIONS_KEPT_MAX: usize = 200_000;
@@ -43,17 +54,30 @@ struct Ledger {
     lines: u64,
     /// The largest acknowledged offset of each partition.
     last: BTreeMap<i32, i64>,
+    /// By partition: lines below where bronze begins.
+    before: BTreeMap<i32, u64>,
+    /// By partition: lines at or above bronze's position that the log has.
+    ahead: BTreeMap<i32, u64>,
+}
+
+impl Ledger {
+    /// Whether it says nothing of an offset, as it lies behind all that it has of the partition.
+    fn ends_before(&self, partition: i32, offset: i64) -> bool {
+        self.last.get(&partition).is_none_or(|last| offset > *last)
+    }
 }
 
 /// What was found of one stream, as far as it is kept.
 #[derive(Default)]
 struct Found {
-    /// By ledger, partition and whether bronze has it: offsets.
-    missing: BTreeMap<(u16, i32, bool), Vec<i64>>,
+    /// By ledger and partition: offsets.
+    missing: BTreeMap<(u16, i32, Missing), Vec<i64>>,
     /// By ledger and partition: offsets whose record has another id.
     other_id: BTreeMap<(u16, i32), Vec<i64>>,
     /// Rows of bronze that no ledger names.
     unledgered: BTreeSet<(i32, i64)>,
+    /// How many of these lie above all that a ledger has of the partition, by ledger and partition.
+    above: BTreeMap<u16, BTreeMap<i32, u64>>,
     /// Rows of silver whose id no ledger has.
     extra: BTreeSet<(i32, i64)>,
     /// Extra ones that are not kept.
@@ -62,13 +86,31 @@ struct Found {
     derived: bool,
 }
 
-/// Checks ledgers: a part "ledgers" for each file.
+impl Found {
+    /// Counts a record that no ledger names, where it lies above all that a ledger has.
+    fn note_above(&mut self, read: &[Ledger], incarnation: &str, (partition, offset): (i32, i64)) {
+        for (number, ledger) in (0_u16..).zip(read) {
+            if ledger.header.incarnation == incarnation && ledger.ends_before(partition, offset) {
+                let count = self.above.entry(number).or_default().entry(partition).or_default();
+                *count = count.saturating_add(1);
+            }
+        }
+    }
+}
+
+/// Checks ledgers: a part "ledgers" for each file, and how far each speaks.
 ///
 /// Findings and what could not be checked go to `findings`. It uses what [`super::conservation::check`] left in the
 /// streams; without it, ids of records that are not in silver are not compared.
 #[must_use]
-pub fn check(ledgers: &[PathBuf], streams: &[Stream<'_>], request: &Request, findings: &Findings) -> Vec<Part> {
-    let mut parts = Vec::new();
+pub fn check(
+    ledgers: &[PathBuf],
+    streams: &[Stream<'_>],
+    log: &dyn LogView,
+    request: &Request,
+    findings: &Findings,
+) -> (Vec<Part>, Vec<LedgerReport>) {
+    let (mut parts, mut reports) = (Vec::new(), Vec::new());
     let mut by_stream: BTreeMap<usize, Vec<(PathBuf, Header)>> = BTreeMap::new();
     for path in ledgers {
         match header(path).and_then(|header| Ok((stream_of(path, &header, streams)?, header))) {
@@ -79,8 +121,9 @@ pub fn check(ledgers: &[PathBuf], streams: &[Stream<'_>], request: &Request, fin
     for (index, files) in by_stream {
         let Some(stream) = streams.get(index) else { continue };
         let mut read = Vec::new();
-        if let Err(unable) = check_stream(stream, files, request, &mut read, findings) {
-            findings.unable(unable);
+        match check_stream(stream, files, log, request, &mut read, findings) {
+            Ok(told) => reports.extend(told),
+            Err(unable) => findings.unable(unable),
         }
         parts.extend(read.iter().map(|ledger| Part {
             check: "ledgers".to_owned(),
@@ -89,7 +132,7 @@ pub fn check(ledgers: &[PathBuf], streams: &[Stream<'_>], request: &Request, fin
             unit: "ids".to_owned(),
         }));
     }
-    parts
+    (parts, reports)
 }
 
 /// A ledger's header, without its lines.
@@ -113,22 +156,14 @@ fn stream_of(path: &Path, header: &Header, streams: &[Stream<'_>]) -> Result<usi
     })
 }
 
-/// A table's position: the next offset.
-fn next_offset(table: &Table, incarnation: &str, partition: i32) -> i64 {
-    let of = |(key, next): (&String, &i64)| {
-        let key = PositionKey::parse(key)?;
-        (key.incarnation == incarnation && key.partition == partition).then_some(*next)
-    };
-    table.txns.iter().find_map(of).unwrap_or(0)
-}
-
 fn check_stream(
     stream: &Stream<'_>,
     files: Vec<(PathBuf, Header)>,
+    log: &dyn LogView,
     request: &Request,
     read: &mut Vec<Ledger>,
     findings: &Findings,
-) -> Result<(), Unable> {
+) -> Result<Vec<LedgerReport>, Unable> {
     let memory = request.memory_bytes_max / 2;
     let judged = stream.take_known().filter(|known| !known.is_empty());
     let mut found = Found { derived: judged.is_none(), ..Found::default() };
@@ -138,7 +173,9 @@ fn check_stream(
             place: Place::default(),
             why: "more than 65536 ledgers of one stream were given".to_owned(),
         })?;
-        read.push(lines(stream, path, header, number, request, &mut known)?);
+        let mut ledger = lines(stream, path, header, number, request, &mut known)?;
+        ahead::check(stream.bronze.0, (number, &mut ledger), log, request, &mut found, findings)?;
+        read.push(ledger);
     }
     let incarnations: BTreeMap<u64, &str> = read
         .iter()
@@ -149,7 +186,8 @@ fn check_stream(
     blind.retain(|blind| !blind.missing && failed.contains(&blind.path));
     rows(stream.dead_letters.0, DEAD, &incarnations, request, &mut known)?;
     let mut named: Buckets<Named> = Buckets::new(&request.scratch, memory);
-    by_position(stream, (&incarnations, blind.as_slice()), known, &mut named, &mut found)?;
+    let ground = Ground { stream, read: read.as_slice(), incarnations: &incarnations, blind: blind.as_slice() };
+    by_position(&ground, known, &mut named, &mut found)?;
     if found.derived {
         found.extra = found.unledgered.clone();
     } else {
@@ -159,7 +197,7 @@ fn check_stream(
             blind_files(stream.silver).into_iter().find(|blind| !blind.missing && failed.contains(&blind.path));
         if let Some(damaged) = damaged {
             // What is not in the files that can be read may be in this one.
-            found.missing.retain(|(_, _, in_bronze), _| !in_bronze);
+            found.missing.retain(|(_, _, missing), _| *missing != Missing::Silver);
             let place = Place::table(&stream.silver.0.name.to_string()).in_file(&damaged.path);
             let why = "acknowledged ids could not be looked for in a damaged file of silver; restore it";
             findings.unable(Unable { place, why: why.to_owned() });
@@ -167,11 +205,15 @@ fn check_stream(
     }
     found.extra.retain(|(partition, _)| request.scope.has_partition(*partition));
     doubt::settle(stream, read, &mut found, findings);
-    tell(stream, read, found, findings);
-    Ok(())
+    let (above, nothing) = (std::mem::take(&mut found.above), BTreeMap::new());
+    let above = |number: u16| above.get(&number).unwrap_or(&nothing);
+    let reports =
+        (0_u16..).zip(read.iter()).map(|(number, ledger)| tell::report(ledger, above(number), request)).collect();
+    tell::tell(stream, read, found, findings);
+    Ok(reports)
 }
 
-/// Enters a ledger's lines, as far as bronze has come.
+/// Enters a ledger's lines, from where bronze begins as far as it has come.
 fn lines(
     stream: &Stream<'_>,
     path: PathBuf,
@@ -181,22 +223,28 @@ fn lines(
     known: &mut Buckets<Known>,
 ) -> Result<Ledger, Unable> {
     let incarnation = incarnation_key(&header.incarnation);
-    let mut next: BTreeMap<i32, i64> = BTreeMap::new();
+    let mut range: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
     let mut last: BTreeMap<i32, i64> = BTreeMap::new();
+    let mut before: BTreeMap<i32, u64> = BTreeMap::new();
     let mut lines = 0_u64;
     file::read(&path, &mut |line| {
         lines = lines.saturating_add(1);
         let largest = last.entry(line.partition).or_insert(line.offset);
         *largest = (*largest).max(line.offset);
-        let next = *next
-            .entry(line.partition)
-            .or_insert_with(|| next_offset(stream.bronze.0, &header.incarnation, line.partition));
-        if line.offset >= next || !request.scope.has_partition(line.partition) {
+        let (first, next) = *range.entry(line.partition).or_insert_with(|| {
+            let (bronze, incarnation) = (stream.bronze.0, &header.incarnation);
+            (first_offset(bronze, incarnation, line.partition), next_offset(bronze, incarnation, line.partition))
+        });
+        if line.offset < first {
+            let count = before.entry(line.partition).or_default();
+            *count = count.saturating_add(1);
+        }
+        if line.offset < first || line.offset >= next || !request.scope.has_partition(line.partition) {
             return Ok(());
         }
         known.push(Known::of(incarnation, (line.partition, line.offset), LINE, number, ledger_id(line.id)))
     })?;
-    Ok(Ledger { path, header, lines, last })
+    Ok(Ledger { path, header, lines, last, before, ahead: BTreeMap::new() })
 }
 
 /// Shows the batches of every live file of a table; gives the files that cannot be opened. That was told when the files
@@ -273,10 +321,17 @@ fn silver_ids(table: &Table, named: &mut Buckets<Named>) -> Result<BTreeSet<Stri
     })
 }
 
+/// What positions are judged with.
+struct Ground<'a> {
+    stream: &'a Stream<'a>,
+    read: &'a [Ledger],
+    incarnations: &'a BTreeMap<u64, &'a str>,
+    blind: &'a [Blind],
+}
+
 /// Judges positions, and hands on the ids of lines.
 fn by_position(
-    stream: &Stream<'_>,
-    (incarnations, blind): (&BTreeMap<u64, &str>, &[Blind]),
+    Ground { stream, read, incarnations, blind }: &Ground<'_>,
     known: Buckets<Known>,
     named: &mut Buckets<Named>,
     found: &mut Found,
@@ -294,7 +349,7 @@ fn by_position(
             match at_position(group) {
                 AtPosition::Missing(ledger) => {
                     if !blind.iter().any(|blind| blind.may_hold(incarnation, partition, offset)) {
-                        keep(found.missing.entry((ledger, partition, false)).or_default(), offset);
+                        keep(found.missing.entry((ledger, partition, Missing::Bronze)).or_default(), offset);
                     }
                     // A ledger has its id, whatever became of the record: a row of silver with it is not extra.
                     for line in group.iter().filter(|known| known.kind == LINE) {
@@ -311,8 +366,9 @@ fn by_position(
                         named.push(Named { id: line.id, kind, partition, offset, ledger: line.ledger })?;
                     }
                 }
-                AtPosition::Unledgered if found.unledgered.len() < POSITIONS_KEPT_MAX => {
-                    if !incarnation.is_empty() {
+                AtPosition::Unledgered if !incarnation.is_empty() => {
+                    found.note_above(read, incarnation, (partition, offset));
+                    if found.unledgered.len() < POSITIONS_KEPT_MAX {
                         found.unledgered.insert((partition, offset));
                     }
                 }
@@ -329,7 +385,8 @@ fn by_id(named: Buckets<Named>, found: &mut Found) -> Result<(), Unable> {
         for group in records.chunk_by(|one, other| one.id == other.id) {
             match of_id(group) {
                 OfId::Missing(line) => {
-                    keep(found.missing.entry((line.ledger, line.partition, true)).or_default(), line.offset);
+                    let key = (line.ledger, line.partition, Missing::Silver);
+                    keep(found.missing.entry(key).or_default(), line.offset);
                 }
                 OfId::Extra(row) if found.extra.len() < POSITIONS_KEPT_MAX => {
                     found.extra.insert((row.partition, row.offset));
@@ -345,63 +402,5 @@ fn by_id(named: Buckets<Named>, found: &mut Found) -> Result<(), Unable> {
 fn keep(offsets: &mut Vec<i64>, offset: i64) {
     if offsets.len() < POSITIONS_KEPT_MAX {
         offsets.push(offset);
-    }
-}
-
-/// Enters what was found, ranges joined; single ones with their id.
-fn tell(stream: &Stream<'_>, read: &[Ledger], found: Found, findings: &Findings) {
-    let mut told = Vec::new();
-    for ((ledger, partition, in_bronze), mut offsets) in found.missing {
-        let (table, what) = match in_bronze {
-            false => (stream.bronze.0, "acknowledged and not in bronze"),
-            true => (stream.silver.0, "acknowledged and in bronze, its id is neither in silver nor a dead letter's"),
-        };
-        for range in ranges(&mut offsets) {
-            told.push((Code::LedgerMissing, table.name.to_string(), ledger, partition, range, what));
-        }
-    }
-    for ((ledger, partition), mut offsets) in found.other_id {
-        for range in ranges(&mut offsets) {
-            let what = "the record in bronze has another id than its producer was told at this position";
-            told.push((Code::LedgerPosition, stream.bronze.0.name.to_string(), ledger, partition, range, what));
-        }
-    }
-    for (number, ledger) in (0_u16..).zip(read) {
-        let own = || told.iter().filter(|(_, _, of, ..)| *of == number);
-        let wanted: BTreeSet<(i32, i64)> =
-            own().take(KEPT_PER_CODE * 2).map(|(_, _, _, partition, range, _)| (*partition, range.0)).collect();
-        let ids = if wanted.is_empty() { BTreeMap::new() } else { doubt::ids_at(&ledger.path, &wanted) };
-        for (code, table, _, partition, (first, last, count), what) in own() {
-            let place = Place::table(table).in_file(&ledger.path.display().to_string()).of_partition(*partition);
-            let place = place.offsets(*first, last.saturating_add(1));
-            let place = match ids.get(&(*partition, *first)) {
-                Some(id) => place.event(id),
-                None => place,
-            };
-            let what = match count {
-                1 => (*what).to_owned(),
-                count => format!("{what}: {count} ids between these offsets"),
-            };
-            findings.add(*code, place, what);
-        }
-    }
-    let mut by_partition: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
-    found.extra.iter().for_each(|(partition, offset)| by_partition.entry(*partition).or_default().push(*offset));
-    let silver = stream.silver.0.name.to_string();
-    for (partition, mut offsets) in by_partition {
-        for (first, last, count) in ranges(&mut offsets) {
-            let place = Place::table(&silver).of_partition(partition).offsets(first, last.saturating_add(1));
-            let what = match count {
-                1 => "silver has an id here that none of the ledgers given names as far as bronze has come".to_owned(),
-                count => format!(
-                    "silver has {count} ids between these offsets that none of the ledgers given names as far as bronze has come"
-                ),
-            };
-            findings.add(Code::LedgerExtra, place, what);
-        }
-    }
-    if found.more_extra > 0 {
-        let what = format!("{} more ids of silver that none of the ledgers given names", found.more_extra);
-        findings.add(Code::LedgerExtra, Place::table(&silver), what);
     }
 }

@@ -3,7 +3,6 @@
 use super::{Definitions, InForceFrom, Version, Versions};
 use crate::finding::{Code, Findings, Place};
 use crate::lake::Table;
-use crate::request::Request;
 use crate::rows::{DataFile, FileProblem};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
@@ -21,16 +20,13 @@ struct Row<'a> {
 }
 
 impl Definitions {
-    /// Reads the live rows of `ops.definitions`; under `--quick`, where no row is read and none is judged, nothing.
+    /// Reads the live rows of `ops.definitions`; under `--quick` too, since they name the tables that must be there.
     ///
     /// What cannot be understood is entered as [`Code::DefinitionMissing`]: a row, a file, a version that is missing
     /// between others, a version that stands there twice with different texts (the first one read counts).
     #[must_use]
-    pub fn read(table: &Table, request: &Request, findings: &Findings) -> Self {
+    pub fn read(table: &Table, findings: &Findings) -> Self {
         let mut read = Self::default();
-        if request.scope.quick {
-            return read;
-        }
         for (path, file) in &table.live {
             let place = || Place::table(&table.name.to_string()).in_file(path);
             let missing = |what: String| findings.add(Code::DefinitionMissing, place(), what);
@@ -62,12 +58,18 @@ impl Definitions {
             match row(batch, index) {
                 None => missing("a row lacks kind, name, version, definition or in_force_from".to_owned()),
                 Some(row) if row.kind == "stream" => {
+                    let names = [("bronze", ""), ("bronze", "_dlq"), ("silver", "")];
+                    let named = names.map(|(schema, end)| format!("{schema}.{}{end}", row.name));
+                    self.tables.extend(named);
                     enter(&mut self.streams, &row, missing);
                     if self.stream(row.name, row.version).is_none() {
                         self.unreadable.insert((row.name.to_owned(), row.version));
                     }
                 }
-                Some(row) if row.kind == "model" => enter(&mut self.models, &row, missing),
+                Some(row) if row.kind == "model" => {
+                    self.tables.insert(format!("gold.{}", row.name));
+                    enter(&mut self.models, &row, missing);
+                }
                 Some(row) => missing(format!("version {} of {} is neither stream nor model", row.version, named(&row))),
             }
         }

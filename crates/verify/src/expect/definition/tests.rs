@@ -66,6 +66,8 @@ fn rows_that_cannot_be_understood_are_named() {
     assert!(missing[1].contains("in_force_from of version 2 of stream ticks"), "{missing:?}");
     assert!(missing[2].contains("neither stream nor model"), "{missing:?}");
     assert!(missing[3].contains("twice"), "{missing:?}");
+    let named: Vec<&str> = read.tables().iter().map(String::as_str).collect();
+    assert_eq!(named, ["bronze.ticks", "bronze.ticks_dlq", "gold.candles", "silver.ticks"], "but no table of a view");
     assert!(read.stream_versions("ticks").is_empty());
     assert_eq!(read.model("candles", 1).unwrap().window_us, 60_000_000, "the first one counts");
 }

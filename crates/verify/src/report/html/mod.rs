@@ -40,6 +40,7 @@ impl Report {
         self.findings_table(&mut page);
         self.unable_list(&mut page);
         self.parts_table(&mut page);
+        self.ledgers_list(&mut page);
         self.tables_table(&mut page);
         self.foot(&mut page);
         page
@@ -56,12 +57,12 @@ impl Report {
 
     fn head(&self, page: &mut String) {
         let (class, verdict) = match self.verdict {
-            Verdict::Balanced if self.declared_lost() > 0 => {
-                ("doubt", "Balanced, with offsets that are declared lost; nothing else is lost, doubled or altered")
+            Verdict::Balanced => {
+                let class = if self.declared_lost() > 0 { "doubt" } else { "good" };
+                (class, escaped(&self.balanced()).replacen('b', "B", 1))
             }
-            Verdict::Balanced => ("good", "Balanced: nothing is lost, doubled or altered"),
-            Verdict::Findings => ("bad", "Findings"),
-            Verdict::Unable => ("doubt", "Not able to check everything; no fault was seen"),
+            Verdict::Findings => ("bad", "Findings".to_owned()),
+            Verdict::Unable => ("doubt", "Not able to check everything; no fault was seen".to_owned()),
         };
         let name = self.pipeline_name.as_deref().map_or(String::new(), |name| format!(" of {}", escaped(name)));
         let faults = match self.verdict {
@@ -76,13 +77,15 @@ impl Report {
              <meta name=\"color-scheme\" content=\"light dark\">\n\
              <title>Verification{name}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
              <h1>Verification{name}</h1>\n<p class=\"verdict {class}\">{verdict}{faults}</p>\n\
-             <p class=\"quiet\">lake {}, {}, {:.1} s, {}{}</p>\n",
+             <p class=\"quiet\">lake {}, {}, {:.1} s, {}</p>\n",
             escaped(&self.lake),
             escaped(&self.at),
             self.seconds,
             escaped(&self.tool),
-            if self.scope.quick { ", metadata and statistics only" } else { "" },
         );
+        if let Some(only) = self.scope.only() {
+            let _infallible = writeln!(page, "<p>Looked at only: {}.</p>", escaped(&only));
+        }
         if let Some(certificate) = &self.certificate {
             let _infallible = writeln!(
                 page,
@@ -163,6 +166,17 @@ impl Report {
             );
         }
         page.push_str("</tbody>\n</table>\n");
+    }
+
+    fn ledgers_list(&self, page: &mut String) {
+        if self.ledgers.is_empty() {
+            return;
+        }
+        page.push_str("<h2>How far ledgers speak</h2>\n<ul>\n");
+        for ledger in &self.ledgers {
+            let _infallible = writeln!(page, "<li>{}</li>", escaped(&ledger.in_words()));
+        }
+        page.push_str("</ul>\n");
     }
 
     fn tables_table(&self, page: &mut String) {

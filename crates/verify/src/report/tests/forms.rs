@@ -30,6 +30,13 @@ fn a_finding_is_shown_with_code_place_meaning_advice_and_runbook() {
         assert!(text.contains(part), "'{part}' is not in\n{text}");
     }
     assert!(text.find("offsets.lost") < text.find("checked "), "findings come first");
+    let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "looked at only: bronze.ticks, partition 2, since version 1, until version 9",
+        "ledger led1.jsonl speaks of partition 2 below offset 97; bronze has 3 records above that and in no ledger",
+    ] {
+        assert!(said.contains(part), "'{part}' is not in\n{text}");
+    }
 }
 
 #[test]
@@ -161,6 +168,23 @@ fn a_balanced_report_says_so_in_every_form() {
 }
 
 #[test]
+fn a_balanced_part_is_not_called_more_than_that() {
+    let mut part = judged(&[], 0);
+    part.scope = full().scope;
+    let mut quick = judged(&[], 0);
+    quick.scope.quick = true;
+    for (report, said) in
+        [(part, "as far as it was looked at, and no further: bronze.ticks"), (quick, "no row was read")]
+    {
+        let text = report.to_text(false).split_whitespace().collect::<Vec<_>>().join(" ");
+        let html = report.to_html();
+        assert!(text.contains(said) && text.contains("looked at only: "), "{text}");
+        assert!(html.contains(said) && html.contains("Looked at only: "), "{html}");
+        assert!(!text.contains("nothing is lost") && !html.contains("nothing is lost"), "{text}");
+    }
+}
+
+#[test]
 fn offsets_that_are_declared_lost_stand_beside_balanced_in_every_form() {
     let mut report = judged(&[], 0);
     report.streams = vec![Balance { lost: 7, ..balance() }];
@@ -171,6 +195,6 @@ fn offsets_that_are_declared_lost_stand_beside_balanced_in_every_form() {
         said.ends_with("balanced, with 7 offsets declared lost; nothing else is lost, doubled or altered"),
         "{text}"
     );
-    assert!(report.to_html().contains("Balanced, with offsets that are declared lost"));
+    assert!(report.to_html().contains("Balanced, with 7 offsets declared lost; nothing else is"));
     assert_eq!(report.exit_code(), 0, "a note, no fault");
 }

@@ -7,6 +7,7 @@ mod schema;
 use super::certificate::{CertifiedColumn, CertifiedRange, CertifiedTable, CertifiedWindows, FORMAT, Statement, WHAT};
 use super::certify::columns;
 use super::{Balance, CertificateReport, Counted, Part, Range, Report, Reported, ScopeReport, TableReport, Verdict};
+use super::{LedgerRange, LedgerReport};
 use crate::finding::{Code, Finding, Findings, Kept, Place, Unable};
 use crate::lake::{Add, LiveFile, Metadata, Table, TableName};
 use crate::request::{Request, Scope};
@@ -72,6 +73,12 @@ pub(super) fn full() -> Report {
             part("conservation", "silver.ticks", "rows"),
             part("gold", "gold.candles", "windows"),
         ],
+        ledgers: vec![LedgerReport {
+            file: "led1.jsonl".to_owned(),
+            topic: "ticks".to_owned(),
+            incarnation: "0ef349a5".to_owned(),
+            partitions: vec![LedgerRange { partition: 2, to: Some(97), above: 3, before: 2, ahead: 1 }],
+        }],
         streams: vec![balance()],
         tables: vec![TableReport {
             table: "bronze.ticks".to_owned(),
@@ -238,12 +245,13 @@ fn kept(codes: &[Code], unable: usize) -> Kept {
     findings.into_kept()
 }
 
-/// A report of nothing, to which `kept` was added.
+/// A report of nothing, over everything, to which `kept` was added.
 fn judged(codes: &[Code], unable: usize) -> Report {
     let mut report = full();
     report.findings.clear();
     report.counts.clear();
     report.unable.clear();
+    report.scope = ScopeReport::default();
     report.also(Vec::new(), kept(codes, unable));
     report
 }

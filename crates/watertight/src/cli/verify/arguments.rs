@@ -11,9 +11,9 @@ use watertight_verify::request::Bound;
     group = clap::ArgGroup::new("which").required(true).args(["file", "lake"]),
     after_help = "\
 Exit codes:
-  0   balanced: everything was checked, and nothing is lost, doubled or altered
+  0   balanced: all that was asked for was checked, and there is no fault; the answer says what that was
   1   a finding: at least one fault
-  2   not able to check (and no fault was seen), or the command line is wrong
+  2   not able to check (and no fault was seen), nothing to check, or the command line is wrong
   78  the pipeline file is wrong
 With --follow: the worst of all rounds, once SIGTERM or Ctrl-C ends it; a second signal ends it at once, with 2.
 

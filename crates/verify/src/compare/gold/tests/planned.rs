@@ -145,6 +145,22 @@ fn a_table_that_was_built_again_is_of_the_newest_version() {
 }
 
 #[test]
+fn what_a_former_table_had_closed_is_expected_of_the_one_that_was_made_anew() {
+    let expected = |commits: Vec<Commit>, until_us: i64, scope: &Scope| {
+        let mut closed = Closed::of(&table(commits), &CHANGED, scope);
+        closed.expect(until_us, &CHANGED, scope);
+        closed.eras
+    };
+    let all = Scope::default();
+    assert_eq!(expected(vec![append(1, 2, 30, None)], 30, &all), [era(2, i64::MIN, 30)]);
+    assert_eq!(expected(vec![append(1, 2, 20, None)], 30, &all), [era(2, i64::MIN, 30)]);
+    assert_eq!(expected(vec![append(1, 1, 20, None)], 30, &all), [era(1, i64::MIN, 20), era(2, 20, 30)]);
+    assert_eq!(expected(Vec::new(), 30, &all), [era(2, i64::MIN, 30)], "nothing was rebuilt");
+    let since = Scope { since: Some(Bound::Version(1)), ..Scope::default() };
+    assert_eq!(expected(Vec::new(), 30, &since), []);
+}
+
+#[test]
 fn a_commit_by_a_version_that_was_replaced_is_named() {
     let commits = vec![append(1, 1, 20, None), append(2, 1, 30, Some("a"))];
     let closed = Closed::of(&table(commits), &CHANGED, &Scope::default());

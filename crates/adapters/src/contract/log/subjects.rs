@@ -4,12 +4,12 @@ use super::{NO_WAIT, TOPIC};
 use crate::kafka::{KafkaLog, KafkaOptions};
 use crate::memory::log::MemoryLog;
 use crate::segment_log::tests::{Scratch, damage_record};
-use futures::executor::block_on;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -89,6 +89,10 @@ impl OnKafka {
     fn options() -> AdminOptions {
         AdminOptions::new().request_timeout(Some(Duration::from_secs(20)))
     }
+}
+
+fn block_on<T>(answer: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(answer)
 }
 
 impl Subject for OnKafka {

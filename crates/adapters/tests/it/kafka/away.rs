@@ -67,20 +67,8 @@ fn a_broker_that_is_killed_while_batches_are_sent_costs_time_and_no_record() {
     let cluster = Cluster::start(ClusterOptions::default()).unwrap();
     let bootstrap = cluster.bootstrap();
     log_at(&bootstrap).create_topic("t", 1).unwrap();
-    let sent = std::thread::scope(|scope| {
-        let writer = scope.spawn(|| {
-            let (log, began, mut sent) = (log_at(&bootstrap), Instant::now(), Vec::new());
-            while began.elapsed() < Duration::from_secs(12) {
-                let texts: Vec<String> = (sent.len()..sent.len() + 50).map(|row| row.to_string()).collect();
-                let records: Vec<NewRecord<'_>> = texts.iter().map(|text| record(text.as_bytes())).collect();
-                match log.append("t", 0, &records) {
-                    Ok(append) => sent.extend((0..).zip(texts).map(|(row, text)| (append.offset(row), text))),
-                    Err(error) if error.kind == ErrorKind::Retry => {}
-                    Err(error) => panic!("{:?}: {}", error.kind, error.message),
-                }
-            }
-            sent
-        });
+    let (sent, told) = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| send_for(Duration::from_secs(12), &bootstrap));
         for _ in 0..2 {
             std::thread::sleep(Duration::from_secs(1));
             cluster.kill(1).unwrap();
@@ -89,5 +77,33 @@ fn a_broker_that_is_killed_while_batches_are_sent_costs_time_and_no_record() {
         writer.join().unwrap()
     });
     assert!(sent.len() > 1_000, "{} records", sent.len());
-    assert_eq!(values(&bootstrap, "t"), sent);
+    let found = values(&bootstrap, "t");
+    assert!(told.iter().all(|(offset, text)| found[*offset as usize] == (*offset, text.clone())));
+    assert_eq!(found, (0..).zip(sent).collect::<Vec<_>>());
+}
+
+/// Sends batches of numbered records: what was sent, and the places that were told.
+fn send_for(time: Duration, bootstrap: &str) -> (Vec<String>, Vec<(i64, String)>) {
+    let (log, began, mut sent, mut told) = (log_at(bootstrap), Instant::now(), Vec::new(), Vec::new());
+    while began.elapsed() < time {
+        let texts: Vec<String> = (sent.len()..sent.len() + 50).map(|row| row.to_string()).collect();
+        let records: Vec<NewRecord<'_>> = texts.iter().map(|text| record(text.as_bytes())).collect();
+        match log.append("t", 0, &records) {
+            Ok(append) => {
+                told.extend(texts.iter().enumerate().map(|(row, text)| (append.offset(row), text.clone())));
+                sent.extend(texts);
+            }
+            // Nothing was appended.
+            Err(error) if error.kind == ErrorKind::Retry => {}
+            Err(error) => {
+                assert_eq!(error.kind, ErrorKind::Unknown, "{}", error.message);
+                // The client does not give up before it is in; then the end is told.
+                while let Err(error) = log.end("t", 0) {
+                    assert_eq!(error.kind, ErrorKind::Retry, "{}", error.message);
+                }
+                sent.extend(texts);
+            }
+        }
+    }
+    (sent, told)
 }

@@ -6,7 +6,6 @@ mod away;
 mod others;
 mod reader;
 
-use futures::executor::block_on;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -14,6 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use watertight_adapters::kafka::{KafkaLog, KafkaOptions};
@@ -50,6 +50,10 @@ fn client(bootstrap: &str) -> ClientConfig {
 
 fn admin() -> AdminClient<DefaultClientContext> {
     client(&shared().bootstrap()).create().unwrap()
+}
+
+fn block_on<T>(answer: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(answer)
 }
 
 fn options() -> AdminOptions {

@@ -3,7 +3,7 @@
 use super::{Answer, fine, scratch, watertight};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::Value;
 use std::net::TcpListener;
@@ -61,6 +61,17 @@ fn committed(brokers: &str, group: &str, topic: &str, partitions: i32) -> Vec<(i
     list.elements().iter().map(|one| (one.partition(), one.offset().to_raw().unwrap_or(-1))).collect()
 }
 
+/// What a tool can do to a group that has no members.
+fn move_group(brokers: &str, group: &str, topic: &str, to: &[(i32, i64)]) {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", brokers).set("group.id", group).create().expect("a client");
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in to {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*offset)).expect("an offset");
+    }
+    consumer.commit(&list, CommitMode::Sync).expect("moved");
+}
+
 /// What retention does, at once.
 fn delete_records(brokers: &str, topic: &str, before: &[(i32, i64)]) {
     let mut list = TopicPartitionList::new();
@@ -113,6 +124,35 @@ fn what_a_new_user_types_works_on_kafka() {
     fine(dir, &["verify", "-f", FILE, "--ledger", "first.ids", "--ledger", "second.ids"]);
     let read = ends(&status(dir));
     assert_eq!(committed(&brokers, "watertight-stocks", "stock-ticks", 4), read);
+}
+
+#[test]
+fn a_group_that_was_moved_back_is_not_read_from_and_is_shown_anew() {
+    const GROUP: &str = "watertight-moved_back";
+    const TOPIC: &str = "moved-back";
+    let dir = scratch();
+    let dir = dir.path();
+    let brokers = shared().bootstrap();
+    fine(dir, &["init", "stocks", "--kafka", &brokers]);
+    let file = dir.join(FILE);
+    let text = std::fs::read_to_string(&file).expect("read").replace("topic: stock-ticks", "topic: moved-back");
+    std::fs::write(&file, text.replace("pipeline: stocks", "pipeline: moved_back")).expect("written");
+
+    let produced = produce(dir, "first", "1_000", &[]);
+    assert_eq!(produced.code, Some(0), "{}", produced.err);
+    let first = run(dir);
+    assert_eq!(first.code, Some(0), "{}", first.err);
+    let read = ends(&status(dir));
+    assert_eq!(committed(&brokers, GROUP, TOPIC, 4), read);
+    let back: Vec<(i32, i64)> = (0..4).map(|partition| (partition, 1)).collect();
+    move_group(&brokers, GROUP, TOPIC, &back);
+    assert_eq!(committed(&brokers, GROUP, TOPIC, 4), back);
+
+    let second = run(dir);
+    assert_eq!(second.code, Some(0), "{}", second.err);
+    let rows = fine(dir, &["sql", "-f", FILE, "--format", "csv", "select count(*) as c from bronze.stock_ticks"]);
+    assert_eq!(rows, "c\n1000\n", "nothing was read again");
+    assert_eq!(committed(&brokers, GROUP, TOPIC, 4), read, "and the group shows where the tables are");
 }
 
 /// A pipeline that runs until it is killed, at the latest when the test ends.

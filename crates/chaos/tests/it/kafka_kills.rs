@@ -2,7 +2,7 @@
 //! pipeline and producer at a sample of their durable steps. Then all tables are compared with the truth and verified.
 //!
 //! Unset, `WATERTIGHT_SOAK_MINUTES` gives the short form of `make test`; set, seeds go on for that long.
-//! Not looked at: a machine that loses its power. A broker answers before it syncs, and its own death loses nothing.
+//! A broker answers before it syncs: its own death loses nothing, and what the loss of its power can take is cut off here.
 
 use crate::crash_points::{died, failures};
 use crate::producer::told;
@@ -22,6 +22,8 @@ const RATE: &str = "1000/s";
 const NEVER_REACHED: u64 = 1_000_000;
 /// Events sent at the end, behind the last that the log has.
 const AT_THE_END: u64 = 500;
+/// How many records bronze has of each partition.
+const IN_BRONZE: &str = "select _kafka_partition, count(*) from bronze.stock_ticks group by 1 order by 1";
 /// Of the crash points one in so many is taken.
 const SAMPLE: usize = 7;
 
@@ -230,4 +232,50 @@ fn killed_at_one_in_seven_crash_points_the_tables_made_from_kafka_end_exact() {
     assert!(points.len() >= 5, "{points:?}");
     let failed = failures(&points, |(act, planted, topic)| killed_at(*act, planted, topic));
     assert!(failed.is_empty(), "{} of {}: {}", failed.len(), points.len(), failed.join("\n"));
+}
+
+/// Takes half of what a broker that is down has of partition 0, as the loss of its power could.
+fn lose_half(cluster: &Cluster, topic: &str) {
+    let folder = cluster.folder().join("broker-1/data").join(format!("{topic}-0"));
+    for entry in std::fs::read_dir(&folder).expect("a partition").map(|entry| entry.expect("an entry").path()) {
+        if entry.extension().is_some_and(|ending| ending == "snapshot") {
+            std::fs::remove_file(entry).expect("removed");
+        }
+    }
+    let segment = std::fs::File::options().write(true).open(folder.join("00000000000000000000.log"));
+    let segment = segment.expect("the first segment");
+    let bytes = segment.metadata().expect("looked at").len();
+    segment.set_len(bytes / 2).expect("cut");
+}
+
+#[test]
+fn records_that_a_broker_lost_stop_their_partition_also_once_others_are_at_their_offsets() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let cluster = Cluster::start(ClusterOptions::default()).expect("a broker");
+    let place = Place::new(&scratch.path().join("here"), &scratch.path().join("aside"), SIZE, 34);
+    let mut place = in_kafka(place, &cluster, "stock-ticks", "200 ms");
+    let produced = |place: &Place, count| {
+        let status = place.ended(place.start_with(&produce(place, count, ""), ""), "a producer");
+        assert!(status.success(), "{status}: {}", place.said());
+    };
+    // Paced, they lie in many batches.
+    produced(&place, 2_000);
+    assert!(place.once(Act::CatchUp, "").success(), "{}", place.said());
+    let rows = || told(&scratch.path().join("here"), &["sql", "-f", "pipeline.yaml", "--format", "csv", IN_BRONZE]);
+    let read = rows().expect("bronze is read");
+    cluster.kill(1).expect("killed");
+    lose_half(&cluster, "stock-ticks");
+    cluster.start_again(1).expect("started again");
+
+    assert_eq!(place.once(Act::CatchUp, "").code(), Some(1), "{}", place.said());
+    assert!(place.said().contains("lies behind the end of the log"), "{}", place.said());
+    // Another producer, who knows nothing of the first one's ledger, writes until all partitions have more than ever.
+    (place.seed, place.ledger) = (35, place.dir.join("other.ledger"));
+    produced(&place, 4_000);
+    assert_eq!(place.once(Act::CatchUp, "").code(), Some(1), "{}", place.said());
+    assert!(place.said().contains("the log holds other records there now"), "{}", place.said());
+    let (before, after) = (read, rows().expect("bronze is read"));
+    let of = |text: &str, partition: usize| text.lines().nth(partition + 1).map(str::to_owned);
+    assert_eq!(of(&after, 0), of(&before, 0), "nothing of partition 0 is read, and what was read is kept");
+    assert!((1..4).all(|partition| of(&after, partition) != of(&before, partition)), "the others went on: {after}");
 }

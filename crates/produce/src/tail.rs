@@ -34,7 +34,7 @@ impl Found<'_> {
 ///
 /// # Errors
 /// As the log's; `Retry` where the end cannot be read yet, because somebody else's transaction is open; `Stop` where
-/// records that may be ours were lost or have been removed.
+/// records that may be ours were lost or have been removed, and where the log ends before `from`.
 pub(crate) fn read_tail(
     log: &dyn EventLog,
     topic: &str,
@@ -53,6 +53,14 @@ pub(crate) fn read_tail(
         );
         return Err(PortError::new(ErrorKind::Stop, what));
     }
+    if end < from {
+        let what = format!(
+            "offsets {end}..{from} of {topic}/{partition} were there and are gone: the log ends at {end} now, so what was \
+             acknowledged there is lost; look for an unclean election, or a log that was restored, and begin a new ledger \
+             with another producer name"
+        );
+        return Err(PortError::new(ErrorKind::Stop, what));
+    }
     if bounds.next < end {
         let what = format!(
             "offsets {}..{end} of {topic}/{partition} cannot be read yet, a transaction is open; it is tried again",
@@ -60,7 +68,7 @@ pub(crate) fn read_tail(
         );
         return Err(PortError::new(ErrorKind::Retry, what));
     }
-    if from >= end {
+    if from == end {
         return Ok(());
     }
     let mut reader = log.reader(topic, &[ReadFrom::offset(partition, from)])?;

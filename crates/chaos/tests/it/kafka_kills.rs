@@ -269,6 +269,9 @@ fn records_that_a_broker_lost_stop_their_partition_also_once_others_are_at_their
 
     assert_eq!(place.once(Act::CatchUp, "").code(), Some(1), "{}", place.said());
     assert!(place.said().contains("lies behind the end of the log"), "{}", place.said());
+    let first = place.ended(place.start_with(&produce(&place, 4_000, ""), ""), "the first producer");
+    assert_eq!(first.code(), Some(1), "its ledger has more than the log: {}", place.said());
+    assert!(place.said().contains("were there and are gone"), "{}", place.said());
     // Another producer, who knows nothing of the first one's ledger, writes until all partitions have more than ever.
     (place.seed, place.ledger) = (35, place.dir.join("other.ledger"));
     produced(&place, 4_000);

@@ -200,6 +200,20 @@ fn a_log_that_refuses_for_good_ends_the_run_and_what_was_acknowledged_stays() {
 }
 
 #[test]
+fn a_log_that_ends_below_what_was_acknowledged_stops_the_run_and_names_the_offsets() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger");
+    let log = FakeLog::default();
+    start(request(generate(Some(120)), Some(&path)), &log).expect("runs");
+    let records = log.state().partitions[1].len();
+    log.state().partitions[1].truncate(records - 3);
+    let error = start(request(generate(Some(120)), Some(&path)), &log).expect_err("refused");
+    assert!(matches!(&error, ProduceError::Log(error) if error.kind == ErrorKind::Stop), "{error}");
+    assert!(error.to_string().contains(&format!("offsets {}..{records} of ", records - 3)), "{error}");
+    assert_eq!(log.state().partitions[1].len(), records - 3, "nothing is sent behind the loss");
+}
+
+#[test]
 fn a_stop_ends_a_paced_run_with_everything_that_was_appended_in_the_ledger() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ledger");

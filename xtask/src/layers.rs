@@ -65,8 +65,8 @@ const LAYERS: &[Layer] = &[
     },
     // Plants faults for `verify` to find: it must share nothing with it, nor with the pipeline.
     Layer { package: "watertight-mutants", may_use: &[], tests_may_use: &[] },
-    // The crash tests run the whole program with faults planted at its durable steps.
-    Layer { package: "watertight-chaos", may_use: &[CORE, "watertight"], tests_may_use: &["watertight-mutants"] },
+    // The crash tests run the whole program with faults planted at its durable steps, on a broker that is killed too.
+    Layer { package: "watertight-chaos", may_use: &[CORE, "watertight"], tests_may_use: &["watertight-mutants", LAB] },
     // The benchmark measures the built program from outside. For its lower bound it reads the log itself; live events are
     // the generator's; and the kernels whose instructions are counted are called one by one. Never the stages.
     Layer {

@@ -14,9 +14,10 @@ use crate::workspace::{Workspace, teed};
 /// The variable that makes these tests run for a time instead of for a number of kills or faults.
 const MINUTES: &str = "WATERTIGHT_SOAK_MINUTES";
 /// The tests that know how to go on for a time: package and name.
-const SOAKS: [(&str, &str); 4] = [
+const SOAKS: [(&str, &str); 5] = [
     ("watertight", "kills::every_event_is_there_once_however_often_the_pipeline_and_the_producer_are_killed"),
     ("watertight-chaos", "crash_points::random_kills_of_pipeline_and_producer_leave_the_tables_exact"),
+    ("watertight-chaos", "kafka_kills::random_kills_of_pipeline_producer_and_broker_leave_the_tables_exact"),
     ("watertight-chaos", "power_cuts::random_power_cuts_leave_the_tables_exact"),
     ("watertight-chaos", "mutants::each_planted_fault_is_found_with_its_code_and_place"),
 ];

@@ -3,6 +3,7 @@
 
 mod clocks;
 mod crash_points;
+mod kafka_kills;
 mod mutants;
 mod power_cuts;
 mod producer;

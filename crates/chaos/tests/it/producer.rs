@@ -118,7 +118,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Runs the program to its end; what it printed, or what it said.
-fn told(dir: &Path, arguments: &[&str]) -> Result<String, String> {
+pub(crate) fn told(dir: &Path, arguments: &[&str]) -> Result<String, String> {
     let output = Command::new(env!("CARGO_BIN_EXE_watertight-planted"))
         .args(arguments)
         .current_dir(dir)

@@ -211,10 +211,14 @@ impl Place {
 /// How often a story without faults passes each step, before and after, by act.
 pub(crate) fn census(size: Size, seed: u64) -> BTreeMap<(Act, String), u64> {
     let scratch = tempfile::tempdir().expect("a scratch folder");
-    let place = Place::new(&scratch.path().join("here"), &scratch.path().join("aside"), size, seed);
+    census_of(&Place::new(&scratch.path().join("here"), &scratch.path().join("aside"), size, seed))
+}
+
+/// The same of the story of this place, in which nothing has happened yet.
+pub(crate) fn census_of(place: &Place) -> BTreeMap<(Act, String), u64> {
     let mut passed = BTreeMap::new();
     for act in [Act::Produce, Act::Run] {
-        let list = scratch.path().join(format!("{act:?}"));
+        let list = place.aside.join(format!("{act:?}.list"));
         assert!(place.once(act, &format!("list:{}", list.display())).success(), "{}", place.said());
         for line in std::fs::read_to_string(&list).expect("steps were passed").lines() {
             *passed.entry((act, line.replace(' ', ":"))).or_default() += 1;

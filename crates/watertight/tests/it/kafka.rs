@@ -218,7 +218,7 @@ fn a_secret_that_is_not_there_is_told_and_one_that_is_there_is_in_nothing_that_i
     std::fs::write(&file, &secured).expect("written");
     let answer = watertight(dir, &["status", "-f", FILE]);
     assert_eq!(answer.code, Some(78), "{}", answer.err);
-    assert!(answer.err.contains(": error: cannot read the file of a secret: "), "{}", answer.err);
+    assert!(answer.err.contains(": error: cannot read the file of a secret, 'kafka.password': "), "{}", answer.err);
 
     std::fs::write(dir.join("stocks/kafka.password"), "hunter2\n").expect("written");
     // The lab's broker knows of no secrets: it is not reached, and that is said.

@@ -111,8 +111,8 @@ impl Cursor {
             return Err(PortError::new(
                 ErrorKind::OutOfRange,
                 format!(
-                    "offsets {position}..{earliest} of partition {name} are gone, retention removed them; declare them \
-                     lost and seek to {earliest}"
+                    "offsets {position}..{earliest} of partition {name} are gone, retention removed them; the first one \
+                     kept is {earliest}"
                 ),
             )
             .about(OffsetRange { partition: self.partition.number, from: position, to: earliest }));

@@ -20,7 +20,16 @@ const AT_ONCE: usize = 8;
 pub(super) struct TopicReading {
     pub(super) info: TopicInfo,
     /// By partition, from 0.
-    pub(super) bounds: Vec<Result<OffsetBounds, String>>,
+    pub(super) bounds: Vec<Result<Bounds, String>>,
+}
+
+/// What can be read of a partition, and what is there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// What can be read.
+    pub(super) readable: OffsetBounds,
+    /// The offset behind the last record; above what can be read, a transaction is open.
+    pub(super) end: i64,
 }
 
 /// Nothing where there is no such topic; an error in words.
@@ -74,8 +83,11 @@ fn reading(log: &dyn EventLog, topic: &str) -> Answer {
     let Some(info) = log.topic(topic).map_err(|error| error.chain())? else { return Ok(None) };
     let numbers: Vec<i32> = (0..info.partitions).collect();
     let share = numbers.len().div_ceil(AT_ONCE).max(1);
-    let ask = |numbers: &[i32]| -> Vec<Result<OffsetBounds, String>> {
-        numbers.iter().map(|number| log.bounds(topic, *number).map_err(|error| error.chain())).collect()
+    let one = |number: i32| -> Result<Bounds, PortError> {
+        Ok(Bounds { readable: log.bounds(topic, number)?, end: log.end(topic, number)? })
+    };
+    let ask = |numbers: &[i32]| -> Vec<Result<Bounds, String>> {
+        numbers.iter().map(|number| one(*number).map_err(|error| error.chain())).collect()
     };
     let bounds = std::thread::scope(|scope| {
         let asked: Vec<_> = numbers.chunks(share).map(|numbers| scope.spawn(move || ask(numbers))).collect();
@@ -138,7 +150,7 @@ mod tests {
         }
         assert!(found["nowhere"].as_ref().is_ok_and(Option::is_none));
         let ticks = found["ticks"].as_ref().expect("answered").as_ref().expect("there");
-        let ends: Vec<i64> = ticks.bounds.iter().map(|bounds| bounds.as_ref().expect("answered").next).collect();
+        let ends: Vec<i64> = ticks.bounds.iter().map(|bounds| bounds.as_ref().expect("answered").end).collect();
         let expected: Vec<i64> = (0..20).map(|partition| if partition == 17 { 3 } else { 0 }).collect();
         assert_eq!(ends, expected, "by partition, from 0");
     }

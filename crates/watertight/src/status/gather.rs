@@ -5,7 +5,7 @@
 //! place is shown, and nothing that opens it.
 
 use super::Verified;
-use super::asked::{Answer, TopicReading, ask};
+use super::asked::{Answer, Bounds, TopicReading, ask};
 use super::headroom::{Headroom, spares_what_is_unread};
 use super::health_file::{HealthFile, Reading};
 use crate::wiring;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use watertight_config::PipelineConfig;
 use watertight_core::books::{Books, Outcome, Watermarks};
-use watertight_core::port::{EventLog, Lake, OffsetBounds, PortError, TopicInfo};
+use watertight_core::port::{EventLog, Lake, PortError, TopicInfo};
 use watertight_core::schema::{ModelDef, StreamDef};
 
 /// A pipeline's status.
@@ -105,8 +105,10 @@ pub(crate) struct PartitionStatus {
     pub(crate) partition: i32,
     /// First offset the log keeps.
     pub(crate) earliest: i64,
-    /// The log's next offset.
+    /// The offset behind the last record that can be read.
     pub(crate) next: i64,
+    /// Offsets from `next` on that are written and cannot be read, as a transaction before them is open.
+    pub(crate) held_back: i64,
     /// Bronze's position.
     pub(crate) bronze: Option<i64>,
     /// Silver's position.
@@ -262,7 +264,7 @@ fn stream_status(def: &StreamDef, tables: Tables, answer: Option<&Answer>, readi
 
 fn partition_status(
     topic: &TopicInfo,
-    (number, bounds): (i32, OffsetBounds),
+    (number, Bounds { readable: bounds, end }): (i32, Bounds),
     (bronze, silver): (Option<&Table>, Option<&Table>),
     times: &Watermarks,
 ) -> PartitionStatus {
@@ -274,6 +276,7 @@ fn partition_status(
         partition: number,
         earliest: bounds.earliest,
         next: bounds.next,
+        held_back: (end - bounds.next).max(0),
         bronze,
         silver,
         lag: (bounds.next - silver.unwrap_or(bounds.earliest)).max(0),

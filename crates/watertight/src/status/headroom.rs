@@ -230,6 +230,7 @@ mod tests {
             partition: 0,
             earliest: bounds.earliest,
             next: bounds.next,
+            held_back: 0,
             bronze: Some(position),
             silver: Some(position),
             lag: bounds.next - position,

@@ -82,6 +82,14 @@ fn render_stream(text: &mut String, stream: &StreamStatus, now_us: i64) {
         );
     }
     for p in &stream.partitions {
+        if p.held_back > 0 {
+            let _infallible = writeln!(
+                text,
+                "  partition {}: A TRANSACTION IS OPEN before offset {}: {} offsets behind it are not read until its producer \
+                 ends it, or its time runs out; if it stays, find it with kafka-transactions.sh find-hanging",
+                p.partition, p.next, p.held_back
+            );
+        }
         if let Some(stopped) = &p.stopped {
             let _infallible = writeln!(text, "  partition {} STOPPED: {stopped}", p.partition);
         } else if let Some(told) = p.headroom.as_ref().and_then(|headroom| headroom.told(p.earliest)) {

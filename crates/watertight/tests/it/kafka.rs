@@ -4,6 +4,7 @@ use super::{Answer, fine, scratch, watertight};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::Value;
 use std::net::TcpListener;
@@ -11,6 +12,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use watertight_lab::kafka::shared;
+
+/// How long a broker may take for one answer.
+const WAIT: Duration = Duration::from_secs(20);
 
 const FILE: &str = "stocks/pipeline.yaml";
 /// Longest that anything here may take: far more than it needs on a busy machine.
@@ -153,6 +157,43 @@ fn a_group_that_was_moved_back_is_not_read_from_and_is_shown_anew() {
     let rows = fine(dir, &["sql", "-f", FILE, "--format", "csv", "select count(*) as c from bronze.stock_ticks"]);
     assert_eq!(rows, "c\n1000\n", "nothing was read again");
     assert_eq!(committed(&brokers, GROUP, TOPIC, 4), read, "and the group shows where the tables are");
+}
+
+#[test]
+fn what_lies_behind_an_open_transaction_is_told_until_it_ends() {
+    const TOPIC: &str = "held-back";
+    let dir = scratch();
+    let dir = dir.path();
+    let brokers = shared().bootstrap();
+    fine(dir, &["init", "stocks", "--kafka", &brokers]);
+    let file = dir.join(FILE);
+    let text = std::fs::read_to_string(&file).expect("read").replace("topic: stock-ticks", "topic: held-back");
+    std::fs::write(&file, text).expect("written");
+    assert_eq!(produce(dir, "first", "100", &[]).code, Some(0));
+    let held = |dir: &Path| {
+        let status = status(dir);
+        status["streams"][0]["partitions"].as_array().expect("a list")[2]["held_back"].as_i64().expect("a number")
+    };
+    assert_eq!(held(dir), 0);
+
+    let mut config = ClientConfig::new();
+    let producer: BaseProducer =
+        config.set("bootstrap.servers", &brokers).set("transactional.id", TOPIC).create().expect("a producer");
+    producer.init_transactions(WAIT).expect("known");
+    producer.begin_transaction().expect("begun");
+    for _ in 0..3 {
+        let record = BaseRecord::<str, str>::to(TOPIC).partition(2).payload("{}");
+        producer.send(record).map_err(|(error, _)| error).expect("sent");
+    }
+    producer.flush(WAIT).expect("written");
+    assert_eq!(held(dir), 3);
+    let told = fine(dir, &["status", "-f", FILE]);
+    assert!(told.contains("partition 2: A TRANSACTION IS OPEN before offset "), "{told}");
+
+    producer.commit_transaction(WAIT).expect("committed");
+    assert_eq!(held(dir), 0);
+    let told = fine(dir, &["status", "-f", FILE]);
+    assert!(!told.contains("TRANSACTION"), "{told}");
 }
 
 /// A pipeline that runs until it is killed, at the latest when the test ends.

@@ -72,7 +72,7 @@ pub(super) fn out_of_bounds(topic: &str, partition: i32, position: i64, bounds: 
     if position < earliest {
         let message = format!(
             "offsets {position}..{earliest} of partition {topic}/{partition} are gone, retention or a deletion removed \
-             them before they were read; declare them lost and seek to {earliest}"
+             them before they were read; the first one kept is {earliest}"
         );
         let failure = Failure::new(ErrorKind::OutOfRange, message, Until::Seek);
         return Some(failure.about(partition, position..earliest));

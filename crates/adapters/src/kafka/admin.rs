@@ -227,6 +227,11 @@ impl Admin {
                     std::thread::sleep(PAUSE);
                     self.refresh(topic, partition)?;
                 }
+                // The partition exists (`refresh`): what is missing is its leader.
+                Err(failure) if passing(failure.code) && kind(failure.code) != ErrorKind::Retry => {
+                    let missing = Failure { code: Code::LeaderNotAvailable, ..failure };
+                    return self.answered(format!("offsets of {topic}/{partition} cannot be asked for"), Err(missing));
+                }
                 other => return self.answered(format!("offsets of {topic}/{partition} cannot be asked for"), other),
             }
         }

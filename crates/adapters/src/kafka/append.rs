@@ -22,7 +22,7 @@ use super::reports::{Batch, Progress, Report, Reports};
 use super::settings;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer, PurgeConfig, ThreadedProducer};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -97,7 +97,7 @@ impl Appender {
         if sent < records.len() {
             producer.context().cut(&batch, sent);
         }
-        let Some(progress) = batch.wait(ANSWER) else {
+        let Some(progress) = decided(&producer, &batch) else {
             let error = unanswered(&producer, &batch, topic, partition);
             standing.undecided = Some((producer, batch));
             return Err(error);
@@ -183,7 +183,7 @@ impl Appender {
 /// Waits for what is undecided.
 fn settle(standing: &mut Standing, topic: &str, partition: i32) -> Result<(), PortError> {
     let Some((producer, batch)) = &standing.undecided else { return Ok(()) };
-    if batch.wait(ANSWER).is_none() {
+    if decided(producer, batch).is_none() {
         let heard = producer.context().listener().heard().map(|heard| format!(" ({})", heard.text)).unwrap_or_default();
         let message = format!(
             "what became of the last batch for {topic}/{partition} is not decided yet: Kafka does not answer{heard}; \
@@ -193,6 +193,17 @@ fn settle(standing: &mut Standing, topic: &str, partition: i32) -> Result<(), Po
     }
     standing.undecided = None;
     Ok(())
+}
+
+/// Waits until a batch is decided. A producer that failed for good sends nothing more, and librdkafka puts what was in
+/// flight then back into its queue without a word: it is taken out, so that it is reported.
+fn decided(producer: &Sender, batch: &Batch) -> Option<Progress> {
+    let decided = batch.wait(ANSWER);
+    if decided.is_some() || producer.client().fatal_error().is_none() {
+        return decided;
+    }
+    producer.purge(PurgeConfig::default().queue());
+    batch.wait(ANSWER)
 }
 
 fn unanswered(producer: &Sender, batch: &Batch, topic: &str, partition: i32) -> PortError {

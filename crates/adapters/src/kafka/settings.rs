@@ -71,6 +71,9 @@ const WRITING: &[Own] = &[
     (&["acks", "request.required.acks"], "all"),
     // What is in the log of a batch is a beginning of it: no record is given up while a later one is sent.
     (&["enable.gapless.guarantee"], "true"),
+    // One request at a time: a broker that does not know the producer yet would take the second one of a batch although it
+    // refused the first.
+    (&["max.in.flight.requests.per.connection", "max.in.flight"], "1"),
     // Tried until it is known: a record that was given up could still arrive (docs/adr/0016).
     (&["message.timeout.ms", "delivery.timeout.ms"], "0"),
     (&["compression.codec", "compression.type"], "lz4"),
@@ -104,6 +107,8 @@ const FIXED: &[(&str, &[&str], &str)] = &[
     ("request.required.acks", &["all", "-1"], SENT_ONCE),
     ("enable.idempotence", &["true"], SENT_ONCE),
     ("enable.gapless.guarantee", &["true"], SENT_ONCE),
+    ("max.in.flight.requests.per.connection", &["1"], SENT_ONCE),
+    ("max.in.flight", &["1"], SENT_ONCE),
     ("queuing.strategy", &["fifo"], SENT_ONCE),
     ("transactional.id", &[], "the producer writes without transactions"),
     ("message.timeout.ms", &["0"], UNTIL_KNOWN),

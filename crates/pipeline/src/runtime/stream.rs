@@ -267,14 +267,23 @@ impl Worker<'_> {
         let def = self.starter.def;
         let idle_after = Duration::from_micros(def.event_time.idle_after_us.unsigned_abs());
         let positions = self.started.silver.positions();
-        for (partition, seen) in &self.seen {
-            let passed_over = self.stopped.contains(partition) || self.started.silver.time().is_idle(*partition);
-            if passed_over || seen.elapsed() < idle_after {
-                continue;
-            }
-            let at = positions.get(partition).copied().unwrap_or(0);
-            if at == self.bounds(*partition)?.next {
-                self.started.silver.declare_idle(*partition, at);
+        let time = self.started.silver.time();
+        let silent = self.seen.iter().filter(|(partition, seen)| {
+            !self.stopped.contains(*partition) && !time.is_idle(**partition) && seen.elapsed() >= idle_after
+        });
+        let silent: Vec<i32> = silent.map(|(partition, _)| *partition).collect();
+        for partition in silent {
+            let at = positions.get(&partition).copied().unwrap_or(0);
+            // The end, not what can be read: behind an open transaction lie records that come yet.
+            match self.starter.parts.log.end(&def.topic, partition) {
+                Ok(end) if end == at => self.started.silver.declare_idle(partition, at),
+                Ok(_) => {}
+                // Its leader is away: whether it is idle nobody knows, and it must not hold up the others.
+                Err(error) if matches!(error.kind, ErrorKind::Retry | ErrorKind::Unknown) => {
+                    tracing::debug!(partition, error = error.chain(), "not known whether it is idle");
+                    self.seen.insert(partition, Instant::now());
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())

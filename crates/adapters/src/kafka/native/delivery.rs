@@ -5,7 +5,13 @@ use rdkafka::message::BorrowedMessage;
 
 /// Whether the record is certainly not in the log.
 pub(in crate::kafka) fn is_absent(message: &BorrowedMessage<'_>) -> bool {
-    // SAFETY: the message lives for the call.
-    let status = unsafe { c::rd_kafka_message_status(message.ptr()) };
-    status == c::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED
+    // SAFETY: the message lives for the calls; its code is read as the number that it is in C.
+    let (status, broker, code) = unsafe {
+        let message = message.ptr();
+        let code = std::ptr::addr_of!((*message).err).cast::<i32>().read();
+        (c::rd_kafka_message_status(message), c::rd_kafka_message_broker_id(message), code)
+    };
+    // librdkafka says so too of requests that were sent whole, where it drops the connection itself. Certain is what a
+    // broker answered (codes above 0), and what was in no request (no broker).
+    status == c::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED && (code > 0 || broker < 0)
 }

@@ -137,6 +137,11 @@ pub(super) fn of_partition(topic: &str, partition: i32, position: i64, offset: i
             );
             records(ErrorKind::Stop, message)
         }
+        // Anything that went wrong inside a broker: the client fetches again by itself.
+        RDKafkaErrorCode::Unknown => {
+            let what = format!("partition {topic}/{partition} cannot be read for now");
+            Failure { kind: ErrorKind::Retry, ..Failure::native(&what, error, Until::Told) }
+        }
         _ => Failure::native(&format!("partition {topic}/{partition} cannot be read"), error, Until::Progress),
     }
 }

@@ -83,6 +83,10 @@ impl Clients<'_> {
         let answer = |doubt: &Doubt, verdict| Answer { lane: doubt.lane, version: doubt.version, verdict };
         match self.sweep(doubts, is_stopped) {
             Ok(verdicts) => doubts.iter().zip(verdicts).map(|(doubt, verdict)| answer(doubt, verdict)).collect(),
+            // Each alone: what keeps one from being explained must not hold up the others.
+            Err(_) if doubts.len() > 1 && !is_stopped() => {
+                doubts.iter().flat_map(|doubt| self.judge(std::slice::from_ref(doubt), is_stopped)).collect()
+            }
             Err(failure) => doubts.iter().map(|doubt| answer(doubt, Verdict::Unknown(failure.clone()))).collect(),
         }
     }

@@ -205,7 +205,8 @@ impl Watcher for Ears {
         self.listener.log(level, facility, line);
     }
 
-    fn error(&self, error: NativeError) {
+    fn error(&self, mut error: NativeError) {
+        error.text = self.listener.without_secrets(&error.text);
         let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         if errors.len() < ERRORS_MAX {
             errors.push(error);

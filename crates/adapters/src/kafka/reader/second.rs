@@ -2,7 +2,7 @@
 //!
 //! Contract: it shows which offsets of a stretch bear a record at its isolation level, and keeps nothing of them.
 
-use super::failure::{Failure, Until, of_partition};
+use super::failure::{Failure, Until, of_partition, out_of_bounds};
 use super::identity::{Ears, Identity};
 use super::sweep::Sweep;
 use crate::kafka::listener::Listener;
@@ -151,8 +151,11 @@ impl Second {
         let mut starts = Vec::new();
         for (partition, bounds) in displaced.iter().zip(bounds) {
             let Some(sweep) = sweeps.iter_mut().find(|sweep| sweep.partition == *partition) else { continue };
-            if sweep.position() > bounds.next {
-                return Err(self.failed("the log ends before the stretch that was read"));
+            // The log lost its end: that is what is told, and no second reading will help.
+            if sweep.position() > bounds.next
+                && let Some(lost) = out_of_bounds(&self.topic, *partition, sweep.position(), bounds)
+            {
+                return Err(lost);
             }
             sweep.removed_below(bounds.earliest);
             starts.push(ReadFrom::offset(*partition, sweep.position()));

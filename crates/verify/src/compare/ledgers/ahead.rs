@@ -68,7 +68,8 @@ pub(super) fn check(
         let Some((first, last, count)) = unknown else { continue };
         let place = Place::default().in_file(&ledger.path.display().to_string()).of_partition(partition);
         let why = refused.unwrap_or_else(|| {
-            "the log was not given, or is another: verify with -f and the log of then, or once bronze has come so far"
+            "the log was not given, or is another, or a transaction is open there before them: verify with -f and the log \
+             of then, or once bronze has come so far"
                 .to_owned()
         });
         let why = format!("whether the log has {count} acknowledged ids above bronze's position is not known: {why}");

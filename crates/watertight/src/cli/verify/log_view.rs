@@ -122,12 +122,15 @@ impl LogView for LogOf {
             return Ok(stretches.0);
         }
         let OffsetBounds { earliest, next } = self.log.bounds(topic, partition).map_err(unable)?;
+        // Above what can be read now there may be records: a transaction before them is open.
+        let written = if to > next { self.log.end(topic, partition).map_err(unable)?.max(next) } else { next };
         stretches.push(from, to.min(earliest), InLog::Gone);
         let (first, end) = (from.max(earliest), to.min(next));
         if first < end {
             self.read((topic, partition), (first, end), &mut stretches).map_err(unable)?;
         }
-        stretches.push(from.max(next), to, InLog::Never);
+        stretches.push(from.max(next), to.min(written), InLog::Unknown);
+        stretches.push(from.max(written), to, InLog::Never);
         Ok(stretches.0)
     }
 }

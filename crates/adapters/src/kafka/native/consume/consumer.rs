@@ -114,7 +114,11 @@ impl Consumer {
         let list = Partitions::new(&self.topic, partitions.iter().map(|at| ReadFrom::offset(*at, which)));
         // SAFETY: client and list are ours.
         let code = unsafe { sys::rd_kafka_offsets_for_times(self.client.as_ptr(), list.as_ptr(), millis(wait)) };
-        let code = RDKafkaErrorCode::from(code);
+        let code = match RDKafkaErrorCode::from(code) {
+            // So it says where none of them has a leader; that they exist was seen when the topic was described.
+            RDKafkaErrorCode::UnknownPartition => RDKafkaErrorCode::LeaderNotAvailable,
+            code => code,
+        };
         if code != RDKafkaErrorCode::NoError {
             return Err(Failure { code, text: String::new() });
         }

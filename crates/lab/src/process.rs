@@ -41,6 +41,31 @@ impl ProcessId {
         Self::of(self.pid) == Some(self)
     }
 
+    /// Waits until every thread of a process that was sent SIGSTOP stands still: the call that sends it does not.
+    ///
+    /// # Errors
+    /// When it goes on running.
+    pub(crate) fn await_paused(self) -> Result<(), LabError> {
+        let asked = Instant::now();
+        while self.runs() && !self.is_paused() {
+            if asked.elapsed() > GONE_WITHIN {
+                let message = format!("process {} goes on although it was sent SIGSTOP", self.pid);
+                return Err(LabError::Refused(message));
+            }
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+        Ok(())
+    }
+
+    fn is_paused(self) -> bool {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.pid)) else { return false };
+        // A thread that ends meanwhile has no line any more.
+        threads.flatten().all(|thread| {
+            let line = std::fs::read_to_string(thread.path().join("stat")).ok();
+            line.as_deref().and_then(state).is_none_or(|state| state == "T")
+        })
+    }
+
     /// Ends exactly this process with SIGKILL and waits until it is gone. One that is gone already is fine.
     ///
     /// # Errors
@@ -79,6 +104,12 @@ impl fmt::Display for ProcessId {
     }
 }
 
+/// The state of the process or thread of this line of a `stat` file.
+fn state(stat: &str) -> Option<&str> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().next()
+}
+
 /// When the process of this line of /proc/PID/stat began; `None` if it has ended or the line is none.
 fn living_since(stat: &str) -> Option<u64> {
     // The program's name stands in parentheses and may hold any character: what follows the last one counts.
@@ -107,6 +138,17 @@ mod tests {
         process.end().unwrap();
         assert!(!process.runs(), "a zombie counts as running");
         assert!(!child.wait().unwrap().success());
+        process.end().unwrap();
+    }
+
+    #[test]
+    fn a_process_is_paused_when_all_its_threads_stand_still() {
+        let child = Command::new("sleep").arg("60").spawn().unwrap();
+        let process = ProcessId::of(child.id()).unwrap();
+        assert!(!process.is_paused());
+        rustix::process::kill_process(Pid::from_child(&child), Signal::STOP).unwrap();
+        process.await_paused().unwrap();
+        assert!(process.runs() && process.is_paused());
         process.end().unwrap();
     }
 

@@ -143,7 +143,8 @@ impl Cluster {
     /// # Errors
     /// `Refused` where it does not run.
     pub fn pause(&self, broker: u8) -> Result<(), LabError> {
-        self.running(broker)?.as_ref().map_or(Ok(()), |child| launch::signal(child, Signal::STOP))
+        self.running(broker)?.as_ref().map_or(Ok(()), |child| launch::signal(child, Signal::STOP))?;
+        self.process(broker)?.map_or(Ok(()), ProcessId::await_paused)
     }
 
     /// SIGCONT to a broker that was paused.

@@ -143,13 +143,14 @@ mod tests {
 
     #[test]
     fn a_process_is_paused_when_all_its_threads_stand_still() {
-        let child = Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let process = ProcessId::of(child.id()).unwrap();
         assert!(!process.is_paused());
         rustix::process::kill_process(Pid::from_child(&child), Signal::STOP).unwrap();
         process.await_paused().unwrap();
         assert!(process.runs() && process.is_paused());
         process.end().unwrap();
+        assert!(!child.wait().unwrap().success());
     }
 
     #[test]

@@ -17,6 +17,7 @@ type Before = dyn Fn(LakeCall, &str) -> Result<(), PortError> + Send + Sync;
 type Reading = dyn Fn(&str, RecordBatch) -> RecordBatch + Send + Sync;
 type Staging = dyn Fn(&str, &RecordBatch) -> RecordBatch + Send + Sync;
 type Fetching = dyn Fn(Fetched) -> Fetched + Send + Sync;
+type Ending = dyn Fn(i32) -> Result<Option<i64>, PortError> + Send + Sync;
 type Refusing = dyn Fn(&[ReadFrom]) -> Option<PortError> + Send + Sync;
 
 /// A lake with something that happens before each call, to each batch that is read, and to the rows that are staged.
@@ -155,13 +156,15 @@ pub(crate) struct BentLog {
     inner: MemoryLog,
     fetching: Arc<Fetching>,
     refusing: Arc<Refusing>,
+    ending: Arc<Ending>,
     opened: Mutex<Vec<Vec<ReadFrom>>>,
 }
 
 impl BentLog {
     pub(crate) fn new(inner: &MemoryLog, fetching: impl Fn(Fetched) -> Fetched + Send + Sync + 'static) -> Self {
         let refusing = Arc::new(|_: &[ReadFrom]| None);
-        Self { inner: inner.clone(), fetching: Arc::new(fetching), refusing, opened: Mutex::default() }
+        let ending = Arc::new(|_: i32| Ok(None));
+        Self { inner: inner.clone(), fetching: Arc::new(fetching), refusing, ending, opened: Mutex::default() }
     }
 
     /// `refusing` hears before each fetch from where its reader began, and says with which error it fails.
@@ -170,6 +173,14 @@ impl BentLog {
         refusing: impl Fn(&[ReadFrom]) -> Option<PortError> + Send + Sync + 'static,
     ) -> Self {
         Self { refusing: Arc::new(refusing), ..Self::new(inner, |fetched| fetched) }
+    }
+
+    /// `ending` says where a partition ends, or that nobody knows; `None` leaves it where it is.
+    pub(crate) fn ending(
+        inner: &MemoryLog,
+        ending: impl Fn(i32) -> Result<Option<i64>, PortError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { ending: Arc::new(ending), ..Self::new(inner, |fetched| fetched) }
     }
 
     /// From where each reader began.
@@ -193,6 +204,10 @@ impl EventLog for BentLog {
 
     fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetBounds, PortError> {
         self.inner.bounds(topic, partition)
+    }
+
+    fn end(&self, topic: &str, partition: i32) -> Result<i64, PortError> {
+        (self.ending)(partition)?.map_or_else(|| self.inner.end(topic, partition), Ok)
     }
 
     fn reader(&self, topic: &str, from: &[ReadFrom]) -> Result<Box<dyn LogReader>, PortError> {

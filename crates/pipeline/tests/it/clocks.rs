@@ -8,7 +8,7 @@ use arrow::datatypes::{Date32Type, Int32Type, Int64Type, TimestampMicrosecondTyp
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use watertight_core::books::{Books, TimeDecision};
-use watertight_core::port::Lake;
+use watertight_core::port::{ErrorKind, Lake, PortError};
 use watertight_pipeline::runtime::{CommitBounds, Parts, Setup};
 
 /// Of each bronze row, by partition and offset: when it was ingested, and its day.
@@ -152,4 +152,28 @@ fn every_decision_about_time_is_in_silvers_books() {
     let last = books.last().and_then(|books| books.watermarks.clone()).expect("silver has them");
     assert_eq!(last.stream_us, Some(end_us));
     assert!(last.partitions.values().all(|partition| partition.idle && partition.watermark_us == Some(end_us)));
+}
+
+/// Of partition 1, which has nothing to read, whether it was declared idle although this is said of its end.
+fn is_idle(ending: impl Fn(i32) -> Result<Option<i64>, PortError> + Send + Sync + 'static) -> bool {
+    let scene = Scene::new();
+    scene.append(TOPIC, &[note(0, "a", 0, 1), note(0, "b", 30, 1)]);
+    let mut setup = scene.setup_left_open();
+    setup.streams[0].event_time.idle_after_us = 0;
+    let log = Arc::new(BentLog::ending(&scene.log, ending));
+    assert_eq!(words(&live(&setup, &Parts { log, ..scene.parts() })), Vec::<String>::new());
+    let last = silver_books(&scene).pop().expect("the other partition went on");
+    assert_eq!(last.totals.silver, 2);
+    last.watermarks.expect("silver has them").partitions.get(&1).is_some_and(|partition| partition.idle)
+}
+
+#[test]
+fn a_partition_whose_end_nobody_knows_or_behind_which_records_are_held_back_is_not_idle() {
+    assert!(is_idle(|_| Ok(None)), "all that it has was read");
+    assert!(!is_idle(|partition| Ok((partition == 1).then_some(3))), "a transaction is open before three offsets");
+    let away = |partition| match partition {
+        1 => Err(PortError::new(ErrorKind::Retry, "its leader is away")),
+        _ => Ok(None),
+    };
+    assert!(!is_idle(away), "its leader is away");
 }

@@ -89,6 +89,18 @@ fn a_record_above_the_clients_limit_stops_the_batch_before_any_of_it_is_sent() {
 }
 
 #[test]
+fn where_the_first_request_of_a_batch_is_refused_nothing_behind_it_is_in_the_log() {
+    let (log, topic) = (log(), fresh("first-refused"));
+    make_topic(&topic, &[("max.message.bytes", "500000")]);
+    // A request of a megabyte, which the topic refuses, and a rest that it would take.
+    let large = noise(100_000);
+    let error = log.append(&topic, 0, &vec![record(&large); 13]).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Stop, "{}", error.message);
+    assert_eq!(values(&shared().bootstrap(), &topic), []);
+    assert_eq!(log.append(&topic, 0, &[record(b"small")]).unwrap().first_offset, 0);
+}
+
+#[test]
 fn a_record_above_the_topics_limit_stops_and_smaller_ones_go_on() {
     let (log, topic) = (log(), fresh("topic-limit"));
     make_topic(&topic, &[("max.message.bytes", "3000")]);

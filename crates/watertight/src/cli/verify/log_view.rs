@@ -185,7 +185,7 @@ mod tests {
     use watertight_adapters::memory::log::{LogCall, LogFault, MemoryLog};
     use watertight_adapters::segment_log::{SegmentLog, SegmentLogOptions};
     use watertight_adapters::system::{SystemClock, SystemIds};
-    use watertight_core::port::Gap;
+    use watertight_core::port::{Append, Gap, LogReader, TopicInfo};
     use watertight_core::record::{NewRecord, Records};
     use watertight_verify::report::Counted;
 
@@ -208,6 +208,40 @@ mod tests {
         assert_eq!(of(life, 0, 7, 9), [(7, 9, InLog::Never)]);
         assert_eq!(of(life, 1, 0, 2), [(0, 2, InLog::Unknown)]);
         assert_eq!(of("another life", 0, 0, 2), [(0, 2, InLog::Unknown)]);
+    }
+
+    /// A log that has more than can be read: a transaction is open before the rest.
+    struct HeldBack(MemoryLog, i64);
+
+    impl EventLog for HeldBack {
+        fn topic(&self, topic: &str) -> Result<Option<TopicInfo>, PortError> {
+            self.0.topic(topic)
+        }
+        fn create_topic(&self, topic: &str, partitions: i32) -> Result<TopicInfo, PortError> {
+            self.0.create_topic(topic, partitions)
+        }
+        fn append(&self, topic: &str, partition: i32, records: &[NewRecord<'_>]) -> Result<Append, PortError> {
+            self.0.append(topic, partition, records)
+        }
+        fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetBounds, PortError> {
+            self.0.bounds(topic, partition)
+        }
+        fn end(&self, _: &str, _: i32) -> Result<i64, PortError> {
+            Ok(self.1)
+        }
+        fn reader(&self, topic: &str, from: &[ReadFrom]) -> Result<Box<dyn LogReader>, PortError> {
+            self.0.reader(topic, from)
+        }
+    }
+
+    #[test]
+    fn of_what_an_open_transaction_holds_back_nothing_is_known_and_behind_it_there_never_was_anything() {
+        let log = MemoryLog::new(Arc::new(SystemIds));
+        let life = log.create_topic("t", 1).expect("a topic").incarnation;
+        log.append("t", 0, &[NewRecord::default(); 5]).expect("appended");
+        let view = LogOf::new(Arc::new(HeldBack(log, 8)));
+        let told = view.stretches("t", &life, 0, 3, 10).expect("readable");
+        assert_eq!(told, [(3, 5, InLog::Record), (5, 8, InLog::Unknown), (8, 10, InLog::Never)]);
     }
 
     #[test]

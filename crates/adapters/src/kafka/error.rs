@@ -5,6 +5,11 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use watertight_core::port::{ErrorKind, PortError};
 
+/// What librdkafka says where the other side speaks another protocol: its first bytes are taken for a length.
+const NOT_KAFKA: &str = "Invalid response size";
+const SPEAKS_OTHERWISE: &str = "rather than raise it, check what answers there: a listener that wants TLS \
+     (`security.protocol`), or no Kafka at all (`bootstrap`)";
+
 /// What went wrong, of any of the forms in which librdkafka tells it.
 pub(super) struct Cause {
     code: Option<RDKafkaErrorCode>,
@@ -44,6 +49,8 @@ impl From<Failure> for Cause {
 pub(super) fn port_error(what: impl Into<String>, cause: impl Into<Cause>) -> PortError {
     let (what, Cause { code, text }) = (what.into(), cause.into());
     let (kind, advice) = match code {
+        // Its own advice, to raise a limit, is for those who know that Kafka answers there.
+        Some(_) if text.contains(NOT_KAFKA) => (ErrorKind::Stop, Some(SPEAKS_OTHERWISE)),
         Some(code) => (kind(code), advice(code)),
         None => (ErrorKind::Stop, None),
     };
@@ -196,6 +203,20 @@ mod tests {
             assert!(port_error("it failed", failure).message.contains("in other words"));
         }
         assert_eq!(port_error("it failed", KafkaError::AdminOp(Code::NotController)).kind, ErrorKind::Retry);
+    }
+
+    #[test]
+    fn what_does_not_speak_kafka_in_the_clear_is_told_as_that() {
+        // As librdkafka 2.12 words it of a server for HTTP.
+        let text =
+            "Receive failed: Invalid response size 1008813135 (0..100000000): increase receive.message.max.bytes";
+        let error = port_error("it failed", Failure { code: Code::BadMessage, text: text.to_owned() });
+        assert_eq!(error.kind, ErrorKind::Stop);
+        assert!(
+            error.message.contains("`security.protocol`") && error.message.contains("`bootstrap`"),
+            "{}",
+            error.message
+        );
     }
 
     #[test]

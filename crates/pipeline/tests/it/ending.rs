@@ -21,8 +21,8 @@ fn counts(scene: &Scene) -> Vec<String> {
     rows(&scene.lake, "gold.per_minute", &["notes"])
 }
 
-/// A log whose partition 0 ends before two offsets that can be read, but holds one more from the answer number `from` (from
-/// 0) on. It is asked for its end when the run begins, and when all is read.
+/// A log that says it holds a third record of partition 0, which cannot be read, from its answer number `from` on (the first
+/// is 0). It is asked as the run begins, and once all is read.
 fn holding_back(scene: &Scene, from: usize) -> BentLog {
     let answers = AtomicUsize::new(0);
     BentLog::ending(&scene.log, move |partition| {

@@ -70,14 +70,24 @@ impl Worker<'_> {
         if !self.closes_windows() || !self.stopped.is_empty() {
             return Ok(Some(Ended::AsAsked));
         }
+        let reached = self.has_reached(&ends.written);
+        if !reached && ends.until.is_none() {
+            tracing::info!(stream = self.starter.def.name, "reading on to the end of what was written at the start");
+        }
         let until = *ends.until.get_or_insert_with(|| Instant::now() + AWAITED_MAX);
-        let (reached, waited) = (self.has_reached(&ends.written), Instant::now() >= until);
+        let waited = Instant::now() >= until;
         if !reached && !waited {
             return Ok(None);
         }
         let held = self.held_back()?;
         if held.is_empty() {
-            ends.until = None; // Where not all is reached yet, it can be read by now.
+            // Where not all is reached yet, it can be read by now, or an election cut it off.
+            ends.until = None;
+            if !reached {
+                for (partition, at) in &mut ends.written {
+                    *at = self.end(*partition)?.min(*at);
+                }
+            }
             return Ok(reached.then_some(Ended::AsAsked));
         }
         if waited {

@@ -6,6 +6,7 @@
 
 pub mod books;
 pub mod commit;
+pub mod kafka;
 pub mod port;
 pub mod position;
 pub mod record;

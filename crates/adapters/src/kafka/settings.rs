@@ -1,13 +1,14 @@
 //! How clients are set up: what we change of librdkafka's defaults, what users add, and what nobody may change.
 //!
 //! Contract: a property that users set goes in the place of our default of the same meaning, whatever its spelling. One
-//! on which a guarantee rests is refused by name, with the reason. No message holds a property's value: it may be a
-//! secret.
+//! on which a guarantee rests (`watertight_core::kafka`) is refused by name, with the reason; the reader of the pipeline
+//! file did so before, for whoever comes from there. No message holds a property's value: it may be a secret.
 
 use super::KafkaOptions;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::util::get_rdkafka_version;
+use watertight_core::kafka;
 use watertight_core::port::{ErrorKind, PortError};
 
 /// Which records of transactions a client is told of.
@@ -85,41 +86,6 @@ const WRITING: &[Own] = &[
     (&["queue.buffering.max.kbytes"], "131072"),
 ];
 
-const BROKERS: &str = "brokers are named by `bootstrap`";
-const POSITIONS: &str = "positions are kept in the tables, with the rows they belong to";
-const SENT_ONCE: &str =
-    "without it a record could be in the log twice, in another order, or lost although it was acknowledged";
-const UNTIL_KNOWN: &str = "a record that is given up could still arrive, and would then be sent twice";
-
-/// Properties that a guarantee rests on: name, the values that may be given all the same, and why no other.
-const FIXED: &[(&str, &[&str], &str)] = &[
-    ("bootstrap.servers", &[], BROKERS),
-    ("metadata.broker.list", &[], BROKERS),
-    ("isolation.level", &["read_committed"], "what an aborted transaction wrote is no record"),
-    ("enable.auto.commit", &["false"], POSITIONS),
-    ("auto.commit.enable", &["false"], POSITIONS),
-    ("enable.auto.offset.store", &["false"], POSITIONS),
-    ("auto.offset.reset", &["error"], "a position that is lost must be told, not jumped over"),
-    ("enable.partition.eof", &["true"], "without it the end of a partition is not seen behind transaction markers"),
-    ("check.crcs", &["true"], "damaged records must not be taken for sound ones"),
-    ("allow.auto.create.topics", &["false"], "a topic must not come into being by being looked at"),
-    ("acks", &["all", "-1"], SENT_ONCE),
-    ("request.required.acks", &["all", "-1"], SENT_ONCE),
-    ("enable.idempotence", &["true"], SENT_ONCE),
-    ("enable.gapless.guarantee", &["true"], SENT_ONCE),
-    ("max.in.flight.requests.per.connection", &["1"], SENT_ONCE),
-    ("max.in.flight", &["1"], SENT_ONCE),
-    ("queuing.strategy", &["fifo"], SENT_ONCE),
-    ("transactional.id", &[], "the producer writes without transactions"),
-    ("message.timeout.ms", &["0"], UNTIL_KNOWN),
-    ("delivery.timeout.ms", &["0"], UNTIL_KNOWN),
-    ("message.send.max.retries", &["2147483647"], UNTIL_KNOWN),
-    ("retries", &["2147483647"], UNTIL_KNOWN),
-    ("delivery.report.only.error", &["false"], "a record counts as sent when its report is in"),
-    ("enabled_events", &[], "events are taken by the program"),
-    ("log.queue", &["true"], "librdkafka's messages go to the program's own log"),
-];
-
 /// A reader's client.
 pub(super) fn consumer(options: &KafkaOptions, isolation: Isolation) -> ClientConfig {
     let mut config = client(options, READING);
@@ -169,10 +135,7 @@ pub(super) fn check(options: &KafkaOptions) -> Result<(), PortError> {
         return stop("`replication_factor` must be at least 1; leave it out for the brokers' default".to_owned());
     }
     for (name, value) in &options.properties {
-        let fixed = FIXED.iter().find(|(fixed, ..)| fixed == name);
-        if let Some((name, allowed, why)) = fixed
-            && !allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(value))
-        {
+        if let Some(kafka::Fixed { name, allowed, why }) = kafka::refused(name, value) {
             let only = match allowed.first() {
                 Some(only) => format!("the Kafka property `{name}` can only be `{only}`"),
                 None => format!("the Kafka property `{name}` cannot be set"),
@@ -246,6 +209,13 @@ mod tests {
         }
         for isolation in [Isolation::Committed, Isolation::Uncommitted] {
             consumer(&options(&[]), isolation).create_native_config().unwrap();
+        }
+    }
+
+    #[test]
+    fn every_property_that_a_guarantee_rests_on_is_one_that_librdkafka_knows() {
+        for kafka::Fixed { name, allowed, .. } in kafka::FIXED {
+            allowed.iter().for_each(|value| known(name, value).unwrap());
         }
     }
 

@@ -7,6 +7,7 @@ use crate::problem::Report;
 use crate::raw::{RawKafkaLog, RawLocalLog, RawLog, Spanned};
 use crate::yaml::quoted;
 use std::collections::BTreeMap;
+use watertight_core::kafka::{Fixed, refused};
 
 /// Properties of librdkafka that are keys of ours.
 const OUR_KEYS: [(&str, &str); 3] =
@@ -41,8 +42,11 @@ fn kafka(raw: &RawKafkaLog, pipeline: Option<&str>, outside: Outside<'_>, report
     let properties = properties(raw, report);
     let mut secrets: BTreeMap<String, Secret> = BTreeMap::new();
     for (name, value) in &raw.secrets {
-        ours(name, report);
+        let is_ours = ours(name, report);
         if let Some(secret) = secret::secret(value, outside, report) {
+            if !is_ours {
+                fixed(name, secret.expose(), report);
+            }
             secrets.insert(name.value.clone(), secret);
         }
     }
@@ -60,8 +64,10 @@ fn kafka(raw: &RawKafkaLog, pipeline: Option<&str>, outside: Outside<'_>, report
 }
 
 fn properties(raw: &RawKafkaLog, report: &mut Report) -> BTreeMap<String, String> {
-    for (name, _) in &raw.properties {
-        ours(name, report);
+    for (name, value) in &raw.properties {
+        if !ours(name, report) {
+            fixed(name, &value.value, report);
+        }
         if let Some((twin, _)) = raw.secrets.iter().find(|(twin, _)| twin.value == name.value) {
             let message = format!("property '{}' stands under 'secrets' too (line {})", name.value, twin.at.line);
             name.problem(report, message, Some("keep one".into()));
@@ -81,11 +87,22 @@ fn secret_of(name: &str) -> Option<&str> {
     (word || SECRET_ENDINGS.iter().any(|ending| name.ends_with(ending))).then_some(name)
 }
 
-/// Reports a property that is a key of ours.
-fn ours(name: &Spanned<String>, report: &mut Report) {
-    if let Some((_, key)) = OUR_KEYS.iter().find(|(property, _)| *property == name.value) {
-        let message = format!("'{}' is what '{key}' says", name.value);
-        name.problem(report, message, Some(format!("write it behind log.kafka.{key}")));
+/// Reports a property that is a key of ours, and says whether it is one.
+fn ours(name: &Spanned<String>, report: &mut Report) -> bool {
+    let Some((_, key)) = OUR_KEYS.iter().find(|(property, _)| *property == name.value) else { return false };
+    let message = format!("'{}' is what '{key}' says", name.value);
+    name.problem(report, message, Some(format!("write it behind log.kafka.{key}")));
+    true
+}
+
+/// Reports a property that a guarantee rests on, where it is given another value. What value is not shown.
+fn fixed(name: &Spanned<String>, value: &str, report: &mut Report) {
+    if let Some(Fixed { name: property, allowed, why }) = refused(&name.value, value) {
+        let only = match allowed.first() {
+            Some(only) => format!("'{property}' can only be '{only}'"),
+            None => format!("'{property}' cannot be set"),
+        };
+        name.problem(report, format!("{only}: {why}"), Some("leave it out".into()));
     }
 }
 

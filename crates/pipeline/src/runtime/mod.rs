@@ -1,6 +1,7 @@
 //! Running it: epochs, commits that survive lost answers, one supervisor over named threads.
 
 mod commit;
+mod ending;
 mod health;
 mod identity;
 mod models;

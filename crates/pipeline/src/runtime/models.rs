@@ -94,6 +94,10 @@ impl Models {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     pub(super) fn any_waits(&self) -> bool {
         self.all.iter().any(|one| matches!(one.model, Model::Waiting { .. }))
     }

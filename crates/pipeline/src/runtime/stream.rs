@@ -1,6 +1,7 @@
 //! One stream at work: catch up from bronze, then epoch after epoch: fetch, bronze, silver, gold.
 
 use super::commit::CommitFailure;
+use super::ending::{Ended, shown};
 use super::health::{Condition, Part};
 use super::models::Source;
 use super::start::{Started, Starter, Upto};
@@ -12,18 +13,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use watertight_core::books::Took;
-use watertight_core::port::{ErrorKind, Fetched, GapCause, LogReader, OffsetBounds, PortError};
+use watertight_core::port::{ErrorKind, Fetched, GapCause, LogReader, OffsetBounds, OffsetRange, PortError};
 use watertight_core::record::Records;
 
 /// Longest wait in one fetch: a stop is noticed within it.
-const FETCH_WAIT_MAX: Duration = Duration::from_millis(100);
+pub(super) const FETCH_WAIT_MAX: Duration = Duration::from_millis(100);
 /// How often the topic is asked for new partitions.
 const TOPIC_ASKED_EVERY: Duration = Duration::from_secs(1);
 /// Consecutive fetches of a partition are put together up to this many records, so that they are decoded together.
 const MERGED_RECORDS_MAX: usize = 4_096;
-/// How long a run that ends by itself waits, once it is done, for models that could not be written. Longer, and a gold
-/// table whose disk is full would hold up what was to run next; the next start catches up.
-const MODELS_AWAITED_MAX: Duration = Duration::from_secs(10);
 
 /// What bounds an epoch.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +39,7 @@ pub struct CommitBounds {
 pub struct RunUntil {
     /// When all that is in the log is committed.
     pub caught_up: bool,
-    /// Then declare the input ended: close every open window.
+    /// Then declare the input ended: close every open window. Not while an open transaction holds records back.
     pub close_windows: bool,
     /// After this time.
     pub elapsed: Option<Duration>,
@@ -68,6 +66,18 @@ pub enum StreamFailure {
         /// Why, with the exact range and what to do.
         error: String,
     },
+    /// It did all else that was asked, but could not declare the input ended: records that are written cannot be read yet.
+    #[error(
+        "stream {stream}: windows are left open, as a transaction is open before {}: these offsets are written and not read \
+         yet, and would be late; run again when it has ended, `watertight status` says how to find one that stays",
+        shown(.held_back)
+    )]
+    HeldBack {
+        /// Stream name.
+        stream: String,
+        /// What is held back.
+        held_back: Vec<OffsetRange>,
+    },
     /// A panic: a defect; everything stops.
     #[error(
         "{thread} panicked: {message}; this is a defect in watertight, nothing that was committed is affected: please report it"
@@ -81,7 +91,7 @@ pub enum StreamFailure {
 }
 
 /// Runs a stream until it is stopped, done, or failed.
-pub(super) fn run_stream(starter: &Starter<'_>) -> Result<(), CommitFailure> {
+pub(super) fn run_stream(starter: &Starter<'_>) -> Result<Ended, CommitFailure> {
     let part = Part::Stream(starter.def.name.clone());
     starter.health.forget_partitions(&starter.def.name);
     let started = starter.start()?;
@@ -89,11 +99,11 @@ pub(super) fn run_stream(starter: &Starter<'_>) -> Result<(), CommitFailure> {
     let mut worker = Worker { starter, started, seen, starts, stopped };
     worker.catch_up()?;
     starter.health.set(&part, Condition::Running);
-    worker.live()?;
+    let ended = worker.live()?;
     starter.health.set(&part, Condition::Done);
     let version = worker.started.silver.table().state().version;
     worker.started.models.end(starter, version);
-    Ok(())
+    Ok(ended)
 }
 
 pub(super) struct Worker<'a> {
@@ -138,10 +148,10 @@ impl Worker<'_> {
         Ok(())
     }
 
-    fn live(&mut self) -> Result<(), CommitFailure> {
+    fn live(&mut self) -> Result<Ended, CommitFailure> {
         self.decide_starts()?;
         let mut reader = self.reader()?;
-        let ends = if self.starter.setup.until.caught_up { Some(self.ends()?) } else { None };
+        let mut ends = if self.starter.setup.until.caught_up { Some(self.ends()?) } else { None };
         let mut asked = Instant::now();
         loop {
             let mut watch = Stopwatch::start(self.starter.parts.clock.as_ref());
@@ -163,11 +173,14 @@ impl Worker<'_> {
                 self.silver(&[])?;
             }
             if self.starter.stop.requested() {
-                return Ok(());
+                return Ok(Ended::AsAsked);
             }
             self.open_models_again();
-            if ends.as_ref().is_some_and(|ends| self.has_reached(ends)) {
-                return self.finish();
+            if let Some(ends) = &mut ends
+                && let Some(ended) = self.ended(ends)?
+            {
+                self.finish(&ended)?;
+                return Ok(ended);
             }
             if asked.elapsed() >= TOPIC_ASKED_EVERY {
                 asked = Instant::now();
@@ -252,7 +265,7 @@ impl Worker<'_> {
     }
 
     /// Silver, and behind each of its commits the models.
-    fn silver(&mut self, chunks: &[Chunk]) -> Result<(), CommitFailure> {
+    pub(super) fn silver(&mut self, chunks: &[Chunk]) -> Result<(), CommitFailure> {
         let starter = self.starter;
         let committer = starter.committer(Part::Stream(starter.def.name.clone()));
         let models = &mut self.started.models;
@@ -289,56 +302,13 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Where the log ends now, by partition.
-    fn ends(&self) -> Result<BTreeMap<i32, i64>, CommitFailure> {
-        (0..self.started.topic.partitions).map(|partition| Ok((partition, self.bounds(partition)?.next))).collect()
-    }
-
-    fn has_reached(&self, ends: &BTreeMap<i32, i64>) -> bool {
-        let Started { bronze, silver, .. } = &self.started;
-        let positions = if self.upto_bronze() { bronze.positions() } else { silver.positions() };
-        let reached = |partition: &i32, end: i64| positions.get(partition).copied().unwrap_or(0) >= end;
-        ends.iter().all(|(partition, end)| self.stopped.contains(partition) || reached(partition, *end))
-    }
-
     pub(super) fn upto_bronze(&self) -> bool {
         self.starter.setup.upto == Upto::Bronze
     }
 
-    fn open_models_again(&mut self) {
+    pub(super) fn open_models_again(&mut self) {
         let Started { silver, models, identity, .. } = &mut self.started;
         models.open_again(Source { starter: self.starter, identity, silver });
-    }
-
-    /// Waits for models that are set aside, until that time or a stop.
-    fn await_models(&mut self, until: Instant) {
-        while self.started.models.any_waits() && Instant::now() < until && !self.starter.stop.wait(FETCH_WAIT_MAX) {
-            self.open_models_again();
-        }
-    }
-
-    /// All is read: waits a while for models that are behind, and declares the end of input where that was asked for, so
-    /// that every open window closes. Where a partition stopped they stay open: the input has not ended.
-    fn finish(&mut self) -> Result<(), CommitFailure> {
-        let until = Instant::now() + MODELS_AWAITED_MAX;
-        self.await_models(until);
-        if !self.stopped.is_empty() {
-            let (stream, stopped) = (&self.starter.def.name, &self.stopped);
-            tracing::warn!(%stream, ?stopped, "windows are left open for partitions that stopped");
-        } else if self.starter.setup.until.close_windows && !self.upto_bronze() {
-            let time = self.started.silver.time();
-            let now_us = self.starter.parts.clock.now_us();
-            let end_us = self.started.models.end_of_input_us(time.largest_us(), now_us);
-            if let Some(end_us) = end_us.filter(|end| time.stream_us().is_none_or(|stream| stream < *end)) {
-                self.started.silver.declare_end(end_us);
-                self.silver(&[])?;
-                self.await_models(until);
-            }
-        }
-        if !self.starter.stop.requested() {
-            self.started.models.give_up(self.starter);
-        }
-        Ok(())
     }
 
     fn topic_grew(&mut self) -> Result<bool, CommitFailure> {

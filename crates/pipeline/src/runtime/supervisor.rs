@@ -3,6 +3,7 @@
 //! A stream that fails stops alone; a panic stops everything. At a stop each thread drains, commits and is joined.
 
 use super::commit::{CommitFailure, Committer};
+use super::ending::Ended;
 use super::health::{Condition, Health, Part};
 use super::signal::Stop;
 use super::start::{Parts, Setup, Starter};
@@ -19,7 +20,7 @@ const BOOKS_COPIED_EVERY: Duration = Duration::from_secs(10);
 /// How a run ended.
 #[derive(Debug, Default)]
 pub struct RunOutcome {
-    /// Streams that failed, partitions that stopped, and panics.
+    /// Streams that failed or left windows open, partitions that stopped, and panics.
     pub failures: Vec<StreamFailure>,
     /// Models that failed, by name, with the reason.
     pub failed_models: Vec<(String, String)>,
@@ -126,7 +127,10 @@ fn supervised(starter: &Starter<'_>) -> Result<(), StreamFailure> {
     let (mut restarts, mut waits) = (0, 0);
     loop {
         let error = match run_stream(starter) {
-            Ok(()) | Err(CommitFailure::Stopped) => return Ok(()),
+            Ok(Ended::AsAsked) | Err(CommitFailure::Stopped) => return Ok(()),
+            Ok(Ended::HeldBack(held_back)) => {
+                return Err(StreamFailure::HeldBack { stream: starter.def.name.clone(), held_back });
+            }
             Err(error) => error,
         };
         let fenced = matches!(&error, CommitFailure::Port(port) if port.kind == ErrorKind::Fenced);

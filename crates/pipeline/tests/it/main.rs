@@ -11,6 +11,7 @@ mod clocks;
 mod clocks_on_disk;
 mod definitions_change;
 mod duplicates;
+mod ending;
 mod fences;
 mod lake_faults;
 mod lives;

@@ -39,7 +39,9 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) until_caught_up: bool,
     /// At the end, close the windows that are open, as a recorded decision: no more events will come for them. Windows
-    /// that only events from an unbelievable future opened stay open.
+    /// that only events from an unbelievable future opened stay open. Where an open transaction in Kafka holds records
+    /// back, which would be late then, it is waited for up to 10 s; if it is still open, windows are too, and the run
+    /// names the offsets and ends with 1: run again when it has ended.
     #[arg(long, requires = "until_caught_up")]
     pub(crate) close_windows: bool,
     /// The last stage: what lies behind it is caught up by a later run that goes further.

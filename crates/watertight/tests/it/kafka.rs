@@ -160,7 +160,7 @@ fn a_group_that_was_moved_back_is_not_read_from_and_is_shown_anew() {
 }
 
 #[test]
-fn what_lies_behind_an_open_transaction_is_told_until_it_ends() {
+fn what_lies_behind_an_open_transaction_is_told_and_no_window_closes_over_it_until_it_ends() {
     const TOPIC: &str = "held-back";
     let dir = scratch();
     let dir = dir.path();
@@ -189,11 +189,19 @@ fn what_lies_behind_an_open_transaction_is_told_until_it_ends() {
     assert_eq!(held(dir), 3);
     let told = fine(dir, &["status", "-f", FILE]);
     assert!(told.contains("partition 2: A TRANSACTION IS OPEN before offset "), "{told}");
+    let ran = run(dir);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    let left_open = "error: stream stock_ticks: windows are left open, as a transaction is open before offsets ";
+    assert!(ran.err.contains(left_open) && ran.err.contains(" of partition 2: "), "{}", ran.err);
+    assert!(ran.err.contains("stock_ticks: 100 records: "), "what can be read is in the tables: {}", ran.err);
 
     producer.commit_transaction(WAIT).expect("committed");
     assert_eq!(held(dir), 0);
     let told = fine(dir, &["status", "-f", FILE]);
     assert!(!told.contains("TRANSACTION"), "{told}");
+    let ran = run(dir);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.err.contains("stock_ticks: 103 records: "), "{}", ran.err);
 }
 
 /// A pipeline that runs until it is killed, at the latest when the test ends.

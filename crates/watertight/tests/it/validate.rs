@@ -222,6 +222,30 @@ fn a_signing_key_that_verify_would_refuse_is_a_problem_and_is_not_shown() {
 }
 
 #[test]
+fn properties_of_kafka_that_a_guarantee_rests_on_are_told_with_their_places_before_any_broker_is_asked() {
+    let dir = scratch();
+    let dir = dir.path();
+    fs::write(
+        dir.join("p.yaml"),
+        "pipeline: market\nlog:\n  kafka:\n    bootstrap: 127.0.0.1:1\n    properties:\n      acks: 1\n      linger.ms: 5\n      \
+         isolation.level: read_uncommitted\nlake: data/lake\nstreams:\n  ticks:\n    event_id: id\n    event_time: { column: \
+         ts, watermark: 2 h }\n    columns: { id: string, ts: timestamp }\n",
+    )
+    .expect("write");
+    for arguments in [&["validate", "p.yaml"][..], &["run", "-f", "p.yaml"]] {
+        let answer = watertight(dir, arguments);
+        assert_eq!(answer.code, Some(78), "{arguments:?}: {}", answer.err);
+        for line in [
+            "p.yaml:6:7: error: 'acks' can only be 'all': without it a record could be in the log twice, ",
+            "p.yaml:8:7: error: 'isolation.level' can only be 'read_committed': what an aborted transaction wrote ",
+        ] {
+            assert!(answer.err.contains(line), "{arguments:?}: {}", answer.err);
+        }
+    }
+    assert!(!dir.join("data").exists(), "nothing was begun");
+}
+
+#[test]
 fn a_misspelt_level_of_logs_is_a_wrong_command_line() {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_watertight"))
         .args(["validate", "nowhere.yaml"])

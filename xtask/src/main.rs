@@ -40,7 +40,7 @@ cargo xtask <command>
   bench [levels|latency|recover|behind|ids] [ARGUMENTS]
                                                    measures release builds (`bench levels --help` says how)
   bench --callgrind [--accept]                     counts instructions of the kernels, and keeps the counts
-  unchecked [--only N..M]                          removes each check of bytes once: does a test fail without it?
+  unchecked [--only N..M]                          switches each check of bytes off once: does a test fail?
   layers | features | sizes | licences | registries | documents | instructions | readers
                                                    one check alone
 ";

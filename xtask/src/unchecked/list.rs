@@ -1,8 +1,10 @@
-//! The list of checks: where each stands, how it is removed, and the tests that fail then.
+//! The list of checks: where each stands, how it is switched off, and the tests that fail then.
 //!
-//! Contract: a text that stands once in its file, exactly as the compiler sees it, is what is replaced; a list that has
-//! fallen behind the sources is an error and never a check that is passed over.
+//! Contract: a text that stands once in its file, exactly as the compiler sees it, is what is replaced, and no text
+//! reaches into that of another check; a list that has fallen behind the sources is an error and never a check that is
+//! passed over.
 
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -10,6 +12,8 @@ use serde_json::Value;
 
 /// The list, an array of objects with the fields of [`Check`].
 pub(super) const LIST: &str = "xtask/checks.json";
+/// The word in [`Check::new`] that stands for "this check is off".
+const OFF: &str = "OFF";
 
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +26,7 @@ pub(super) struct Check {
     pub(super) file: String,
     /// The text that checks.
     pub(super) old: String,
-    /// The same without the check.
+    /// The same, but without the check where `OFF`, an expression in it, is true.
     pub(super) new: String,
     /// The package whose unit tests are run.
     pub(super) package: String,
@@ -31,14 +35,16 @@ pub(super) struct Check {
 }
 
 impl Check {
-    /// The file's text without this check.
-    pub(super) fn removed_from(&self, text: &str) -> Result<String> {
-        match text.matches(self.old.as_str()).count() {
-            1 => Ok(text.replacen(self.old.as_str(), &self.new, 1)),
-            found => bail!(
-                "check {} ({}): its text stands {found} times in {} and must stand there once; mend {LIST}",
+    /// Where its text stands in that of its file.
+    fn place_in(&self, text: &str) -> Result<Range<usize>> {
+        let found: Vec<usize> = text.match_indices(self.old.as_str()).map(|(at, _)| at).collect();
+        match found.as_slice() {
+            [at] => Ok(*at..*at + self.old.len()),
+            _ => bail!(
+                "check {} ({}): its text stands {} times in {} and must stand there once; mend {LIST}",
                 self.number,
                 self.what,
+                found.len(),
                 self.file
             ),
         }
@@ -48,6 +54,48 @@ impl Check {
     pub(super) fn folder(&self) -> &str {
         self.file.split("/src/").next().unwrap_or_default()
     }
+}
+
+/// The text of a file with each of its checks behind a switch: a call of `crate::unchecked` with the check's number.
+pub(super) fn switched(text: &str, checks: &[&Check]) -> Result<String> {
+    let mut places = Vec::new();
+    for check in checks {
+        places.push((check.place_in(text)?, *check));
+    }
+    places.sort_by_key(|(place, _)| place.start);
+    let (mut out, mut end) = (String::with_capacity(text.len()), 0);
+    let mut before: Option<&Check> = None;
+    for (place, check) in places {
+        if let Some(before) = before.filter(|_| place.start < end) {
+            bail!(
+                "check {} ({}) and check {} ({}) replace the same part of {}; mend {LIST}",
+                before.number,
+                before.what,
+                check.number,
+                check.what,
+                check.file
+            );
+        }
+        out.push_str(&text[end..place.start]);
+        out.push_str(&with_off(&check.new, &format!("crate::unchecked({})", check.number)));
+        (end, before) = (place.end, Some(check));
+    }
+    out.push_str(&text[end..]);
+    Ok(out)
+}
+
+/// The text with `expression` in the place of each word `OFF`; names that only hold these letters stay.
+fn with_off(text: &str, expression: &str) -> String {
+    let is_of_a_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once(OFF) {
+        out.push_str(before);
+        let within_a_name = out.ends_with(is_of_a_name) || after.starts_with(is_of_a_name);
+        out.push_str(if within_a_name { OFF } else { expression });
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Reads the list of the repository at `root`.
@@ -75,40 +123,73 @@ fn check(number: usize, item: &Value) -> Result<Check> {
         bail!("it names no test");
     }
     let (what, file, package) = (text("what")?, text("file")?, text("package")?);
-    Ok(Check { number, what, file, old: text("old")?, new: text("new")?, package, tests })
+    let (old, new) = (text("old")?, text("new")?);
+    if with_off(&new, "") == new {
+        bail!("`new` does not say where the check is skipped; write `{OFF}` there, which is true while it is off");
+    }
+    Ok(Check { number, what, file, old, new, package, tests })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::workspace::Workspace;
+    use serde_json::json;
     use std::collections::BTreeMap;
 
     /// The document that says which test fails without which check, and the heading above its table.
     const DOCUMENT: &str = "docs/INVARIANTS.md";
     const HEADING: &str = "## Each check of bytes that are read back";
 
-    fn one() -> Check {
-        let text =
-            r#"[{"what": "w", "file": "crates/a/src/b/c.rs", "old": "x", "new": "y", "package": "p", "tests": ["t"]}]"#;
-        parse(text).unwrap().remove(0)
+    /// Checks of one file, numbered from 1, each with the text it replaces and what stands there then.
+    fn of_one_file(texts: &[(&str, &str)]) -> Vec<Check> {
+        let (file, tests) = ("crates/a/src/b/c.rs", ["t"]);
+        let check = |(old, new): &(&str, &str)| -> Value {
+            json!({ "what": "w", "file": file, "old": old, "new": new, "package": "p", "tests": tests })
+        };
+        parse(&Value::from_iter(texts.iter().map(check)).to_string()).unwrap()
+    }
+
+    fn switched_in(text: &str, texts: &[(&str, &str)]) -> Result<String> {
+        switched(text, &of_one_file(texts).iter().collect::<Vec<_>>())
     }
 
     #[test]
-    fn a_text_is_replaced_where_it_stands_once_and_nowhere_else() {
-        assert_eq!((one().removed_from("a x b").unwrap().as_str(), one().folder()), ("a y b", "crates/a"));
-        for text in ["a b", "x x"] {
-            let error = one().removed_from(text).unwrap_err().to_string();
-            assert!(error.contains("must stand there once"), "{error}");
+    fn each_text_is_replaced_where_it_stands_once_whatever_their_order() {
+        let texts = [("y", "(y && !OFF)"), ("x", "(x || OFF)")];
+        let there = "(x || crate::unchecked(2)) == (y && !crate::unchecked(1)) == z";
+        assert_eq!(switched_in("x == y == z", &texts).unwrap(), there);
+        assert_eq!(of_one_file(&texts)[0].folder(), "crates/a");
+        for text in ["y", "x x y"] {
+            let error = switched_in(text, &texts).unwrap_err().to_string();
+            assert!(error.contains("check 2") && error.contains("must stand there once"), "{error}");
         }
     }
 
     #[test]
-    fn a_check_without_a_test_or_a_text_is_refused() {
+    fn texts_may_touch_and_where_they_overlap_both_checks_are_named() {
+        let touching = [("a ||", "(a && !OFF) ||"), (" b", " (b && !OFF)")];
+        let there = "(a && !crate::unchecked(1)) || (b && !crate::unchecked(2)) || c";
+        assert_eq!(switched_in("a || b || c", &touching).unwrap(), there);
+        for texts in [[("b || c", "OFF"), ("a || b", "OFF")], [("b", "OFF"), ("a || b || c", "OFF")]] {
+            let error = switched_in("a || b || c", &texts).unwrap_err().to_string();
+            assert!(error.contains("check 1 (w)") && error.contains("check 2 (w)"), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_the_whole_word_stands_for_a_check_that_is_off() {
+        assert_eq!(with_off("OFFSET + OFFOFF + _OFF < x && !OFF", "o()"), "OFFSET + OFFOFF + _OFF < x && !o()");
+        assert_eq!(with_off("OFF||OFF", "o()"), "o()||o()");
+    }
+
+    #[test]
+    fn a_check_without_a_test_a_text_or_a_switch_is_refused() {
         for text in [
             "{}",
-            r#"[{"what": "w", "file": "f", "old": "x", "new": "y", "package": "p", "tests": []}]"#,
-            r#"[{"what": "w", "file": "f", "old": "", "new": "y", "package": "p", "tests": ["t"]}]"#,
+            r#"[{"what": "w", "file": "f", "old": "x", "new": "OFF", "package": "p", "tests": []}]"#,
+            r#"[{"what": "w", "file": "f", "old": "", "new": "OFF", "package": "p", "tests": ["t"]}]"#,
+            r#"[{"what": "w", "file": "f", "old": "x", "new": "OFFSET", "package": "p", "tests": ["t"]}]"#,
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
@@ -117,11 +198,17 @@ mod tests {
     #[test]
     fn each_check_of_the_list_stands_in_its_file_and_its_tests_in_its_package() {
         let workspace = Workspace::locate().unwrap();
-        let mut sources: BTreeMap<String, String> = BTreeMap::new();
-        for check in read(&workspace.root).unwrap() {
-            let text = std::fs::read_to_string(workspace.root.join(&check.file)).unwrap();
-            assert_ne!(check.removed_from(&text).unwrap(), text, "check {}", check.number);
-            let source = sources.entry(check.folder().to_owned()).or_insert_with(|| {
+        let checks = read(&workspace.root).unwrap();
+        let mut by_file: BTreeMap<&str, Vec<&Check>> = BTreeMap::new();
+        checks.iter().for_each(|check| by_file.entry(&check.file).or_default().push(check));
+        for (file, own) in by_file {
+            let text = std::fs::read_to_string(workspace.root.join(file)).unwrap();
+            let switched = switched(&text, &own).unwrap();
+            own.iter().for_each(|check| assert!(switched.contains(&format!("unchecked({})", check.number))));
+        }
+        let mut sources: BTreeMap<&str, String> = BTreeMap::new();
+        for check in &checks {
+            let source = sources.entry(check.folder()).or_insert_with(|| {
                 let paths = workspace.tracked(&format!("{}/src/*.rs", check.folder())).unwrap();
                 paths.iter().map(|path| std::fs::read_to_string(workspace.root.join(path)).unwrap()).collect()
             });

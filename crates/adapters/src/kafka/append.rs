@@ -18,7 +18,7 @@ use super::KafkaOptions;
 use super::admin::{Admin, CALL, no_partition, no_topic};
 use super::error::{Cause, port_error};
 use super::listener::Listener;
-use super::native::Failure;
+use super::native::{Failure, metadata};
 use super::reports::{Batch, Progress, Report, Reports};
 use super::settings;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -136,7 +136,8 @@ impl Appender {
     /// Asks when nothing of this handle is under way or undecided on a partition, and lets no append begin meanwhile.
     ///
     /// # Errors
-    /// `Retry` where that did not come about within `patience`, or what is undecided was not decided; or as the question.
+    /// `Retry` where that did not come about within `patience`, or what is undecided was not decided; or as the
+    /// question.
     fn settled<T>(
         &self,
         topic: &str,
@@ -281,8 +282,8 @@ fn enqueue(
                 // The topic was made anew, or partitions were added, since the client looked.
                 Some(Code::UnknownPartition | Code::UnknownTopic | Code::UnknownTopicOrPartition) if !refreshed => {
                     refreshed = true;
-                    if let Err(error) = producer.client().fetch_metadata(Some(topic), CALL) {
-                        return (row, Some(error));
+                    if let Err(failure) = metadata::partitions(producer.client(), topic, CALL) {
+                        return (row, Some(KafkaError::MetadataFetch(failure.code)));
                     }
                 }
                 _ => return (row, Some(error)),

@@ -1,8 +1,8 @@
 //! How clients are set up: what we change of librdkafka's defaults, what users add, and what nobody may change.
 //!
 //! Contract: a property that users set goes in the place of our default of the same meaning, whatever its spelling. One
-//! on which a guarantee rests is refused by name, with the reason; and is not handed on, whatever was checked before. No
-//! message holds a property's value: it may be a secret.
+//! on which a guarantee rests is refused by name, with the reason; and is not handed on, whatever was checked before.
+//! No message holds a property's value: it may be a secret.
 
 use super::KafkaOptions;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};

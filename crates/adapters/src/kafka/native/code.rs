@@ -5,7 +5,8 @@
 //! value is undefined behaviour, whatever is done with it. So the calls that answer with a code are declared here once
 //! more, with the number that they give in C, and in structures a code is read as the number that it is.
 //!
-//! Limit: rdkafka's own producer reads the code of a record that was refused as the enum, before we see the report.
+//! Limit: where rdkafka reads codes itself, it reads them as the enum, before we see them: those of records that were
+//! refused, and of errors that belong to no call.
 
 use super::call::Failure;
 use rdkafka::bindings as c;

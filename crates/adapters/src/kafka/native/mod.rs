@@ -1,7 +1,8 @@
 //! What rdkafka does not offer: calls into librdkafka itself.
 //!
 //! Contract: every function is safe to call. What C is given lives until the call returns; what C gives is destroyed
-//! once; its error codes are numbers until `code` has looked at them. Everything else of the adapter is free of `unsafe`.
+//! once; its error codes are numbers until `code` has looked at them. Everything else of the adapter is free of
+//! `unsafe`.
 #![allow(unsafe_code)]
 
 mod call;

@@ -6,9 +6,9 @@
 //! which also tells whether brokers answer while nothing is produced.
 //!
 //! That a topic is gone is believed when every answer within [`ABSENT_FOR`] says so. A broker that has just started
-//! answers before it knows its topics, and a description that an error on some partition prompted follows the one before
-//! at once; two answers alone would be those of one moment. An unanswered question begins the time anew: what answers
-//! next may have started since.
+//! answers before it knows its topics, and a description that an error on some partition prompted follows the one
+//! before at once; two answers alone would be those of one moment. An unanswered question begins the time anew: what
+//! answers next may have started since.
 
 use super::failure::{Failure, Until};
 use crate::kafka::listener::Listener;

@@ -155,8 +155,8 @@ impl Inbox {
         }
     }
 
-    /// Sends a partition elsewhere; false where there is no such lane. Whoever does so answers for what lies below: also
-    /// at the same offset it is not checked against what was read, or nobody could go on behind what is declared lost.
+    /// Sends a partition elsewhere; false where there is no such lane. Whoever does so answers for what lies below, at
+    /// the same offset too: if that were checked, nobody could go on behind what was declared lost.
     pub(super) fn seek(&self, partition: i32, offset: i64) -> bool {
         let mut state = self.lock();
         let Some(lane) = state.lanes.iter().position(|lane| lane.partition == partition) else { return false };

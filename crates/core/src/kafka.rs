@@ -60,9 +60,19 @@ pub const FIXED: &[Fixed] = &[
 /// The property, where a guarantee rests on it and does not hold with this value.
 #[must_use]
 pub fn refused(name: &str, value: &str) -> Option<&'static Fixed> {
-    let fixed = FIXED.iter().find(|fixed| fixed.name == name)?;
+    let fixed = named(name)?;
     let may_be = fixed.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(value));
     (!may_be).then_some(fixed)
+}
+
+/// Whether a guarantee rests on this property, whatever its value.
+#[must_use]
+pub fn is_fixed(name: &str) -> bool {
+    named(name).is_some()
+}
+
+fn named(name: &str) -> Option<&'static Fixed> {
+    FIXED.iter().find(|fixed| fixed.name == name)
 }
 
 #[cfg(test)]

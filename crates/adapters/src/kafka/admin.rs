@@ -7,7 +7,7 @@ use super::KafkaOptions;
 use super::error::{kind, port_error};
 use super::listener::Listener;
 use super::native::offsets::Which;
-use super::native::{Failure, describe, groups, offsets, topics};
+use super::native::{Failure, describe, groups, metadata, offsets, topics};
 use super::settings::{self, Isolation};
 use rdkafka::client::Client;
 use rdkafka::error::RDKafkaErrorCode as Code;
@@ -184,14 +184,8 @@ impl Admin {
     /// `Stop` where there is no such topic or partition.
     fn refresh(&self, topic: &str, partition: i32) -> Result<(), PortError> {
         check_name(topic)?;
-        let metadata = self.client().fetch_metadata(Some(topic), CALL);
-        let metadata = metadata.map_err(|error| {
-            let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
-            self.failed(format!("topic {topic} cannot be looked at"), Failure { code, text: String::new() })
-        })?;
-        // A topic with an error shows no partitions.
-        let shown = metadata.topics().first().filter(|shown| shown.error().is_none());
-        let partitions = shown.map_or(0, |shown| shown.partitions().len());
+        let partitions = metadata::partitions(self.client(), topic, CALL)
+            .map_err(|failure| self.failed(format!("topic {topic} cannot be looked at"), failure))?;
         if usize::try_from(partition).is_ok_and(|partition| partition < partitions) {
             return Ok(());
         }

@@ -7,8 +7,9 @@
 //!
 //! An append answers within about [`ANSWER`] after the last sign of life. What is not known by then stays with
 //! librdkafka, which goes on trying under the same sequence numbers; until it is decided, this handle appends nothing
-//! else to that partition and does not tell its end ([`Appender::settle`]). So whoever reads the tail back afterwards
-//! sees what will be.
+//! else to that partition and does not tell its end ([`Appender::end`]). Nor does it while an append of another thread
+//! is under way, or let one begin while it asks. So nothing that this handle sent before lies behind an end that it
+//! told, and whoever reads the tail back as far as that sees what will be.
 //!
 //! Limits: a process that is killed leaves what its sockets hold to the brokers; they may still take it when the next
 //! one has begun. A timestamp of 0 is taken for "now" by librdkafka.
@@ -17,7 +18,7 @@ use super::KafkaOptions;
 use super::admin::{Admin, CALL, no_partition, no_topic};
 use super::error::{Cause, port_error};
 use super::listener::Listener;
-use super::native::Failure;
+use super::native::{Failure, metadata};
 use super::reports::{Batch, Progress, Report, Reports};
 use super::settings;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -33,7 +34,7 @@ use watertight_core::record::NewRecord;
 const ANSWER: Duration = Duration::from_secs(10);
 /// A partition that answered this recently is sent to without asking first whether it is there.
 const FRESH: Duration = Duration::from_secs(1);
-/// Pause while librdkafka's queue is full.
+/// Pause while librdkafka's queue is full, or another thread is busy with a partition.
 const PAUSE: Duration = Duration::from_millis(1);
 /// What librdkafka counts for a record beside its bytes (`RD_KAFKAP_MESSAGE_V2_MAX_OVERHEAD`).
 const RECORD_OVERHEAD_BYTES: usize = 36;
@@ -65,6 +66,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// As [`lock`], but not for longer than `patience`.
+fn lock_within<T>(mutex: &Mutex<T>, patience: Duration) -> Option<MutexGuard<'_, T>> {
+    let began = Instant::now();
+    loop {
+        match mutex.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if began.elapsed() < patience => std::thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => return None,
+        }
+    }
+}
+
 impl Appender {
     pub(super) fn new(options: &KafkaOptions, admin: Arc<Admin>) -> Self {
         Self {
@@ -80,7 +94,7 @@ impl Appender {
     /// As `EventLog::append` says.
     pub(super) fn append(&self, topic: &str, partition: i32, records: &[NewRecord<'_>]) -> Result<Append, PortError> {
         // Held until the answer: one batch at a time on a partition, so that none is torn by another of this handle.
-        let standing = Arc::clone(lock(&self.partitions).entry((topic.to_owned(), partition)).or_default());
+        let standing = self.standing(topic, partition);
         let mut standing = lock(&standing);
         settle(&mut standing, topic, partition)?;
         if records.is_empty() {
@@ -114,19 +128,35 @@ impl Appender {
         answer
     }
 
-    /// Waits until nothing of this handle is undecided on a partition.
+    /// As `EventLog::end` says.
+    pub(super) fn end(&self, topic: &str, partition: i32) -> Result<i64, PortError> {
+        self.settled(topic, partition, ANSWER, || self.admin.end(topic, partition))
+    }
+
+    /// Asks when nothing of this handle is under way or undecided on a partition, and lets no append begin meanwhile.
     ///
     /// # Errors
-    /// `Retry` while it is.
-    pub(super) fn settle(&self, topic: &str, partition: i32) -> Result<(), PortError> {
-        let found = lock(&self.partitions).get(&(topic.to_owned(), partition)).cloned();
-        let Some(standing) = found else { return Ok(()) };
-        match standing.try_lock() {
-            Ok(mut standing) => settle(&mut standing, topic, partition),
-            Err(TryLockError::Poisoned(poisoned)) => settle(&mut poisoned.into_inner(), topic, partition),
-            // An append is under way, and has not left anybody in doubt.
-            Err(TryLockError::WouldBlock) => Ok(()),
-        }
+    /// `Retry` where that did not come about within `patience`, or what is undecided was not decided; or as the
+    /// question.
+    fn settled<T>(
+        &self,
+        topic: &str,
+        partition: i32,
+        patience: Duration,
+        ask: impl FnOnce() -> Result<T, PortError>,
+    ) -> Result<T, PortError> {
+        let standing = self.standing(topic, partition);
+        let Some(mut standing) = lock_within(&standing, patience) else {
+            let message = format!("the end of {topic}/{partition} cannot be told while another thread appends to it");
+            return Err(PortError::new(ErrorKind::Retry, message));
+        };
+        settle(&mut standing, topic, partition)?;
+        ask()
+    }
+
+    /// What is known of a partition. Who holds it locked is the only one to append there.
+    fn standing(&self, topic: &str, partition: i32) -> Arc<Mutex<Standing>> {
+        Arc::clone(lock(&self.partitions).entry((topic.to_owned(), partition)).or_default())
     }
 
     /// Finds out whether the partition is there and its leader answers, before anything is begun that could stay
@@ -252,8 +282,8 @@ fn enqueue(
                 // The topic was made anew, or partitions were added, since the client looked.
                 Some(Code::UnknownPartition | Code::UnknownTopic | Code::UnknownTopicOrPartition) if !refreshed => {
                     refreshed = true;
-                    if let Err(error) = producer.client().fetch_metadata(Some(topic), CALL) {
-                        return (row, Some(error));
+                    if let Err(failure) = metadata::partitions(producer.client(), topic, CALL) {
+                        return (row, Some(KafkaError::MetadataFetch(failure.code)));
                     }
                 }
                 _ => return (row, Some(error)),

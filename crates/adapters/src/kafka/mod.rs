@@ -112,8 +112,7 @@ impl EventLog for KafkaLog {
     }
 
     fn end(&self, topic: &str, partition: i32) -> Result<i64, PortError> {
-        self.shared.appender.settle(topic, partition)?;
-        self.shared.admin.end(topic, partition)
+        self.shared.appender.end(topic, partition)
     }
 
     fn offset_at(&self, topic: &str, partition: i32, timestamp_ms: i64) -> Result<i64, PortError> {

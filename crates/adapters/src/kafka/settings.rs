@@ -1,8 +1,9 @@
 //! How clients are set up: what we change of librdkafka's defaults, what users add, and what nobody may change.
 //!
 //! Contract: a property that users set goes in the place of our default of the same meaning, whatever its spelling. One
-//! on which a guarantee rests (`watertight_core::kafka`) is refused by name, with the reason; the reader of the pipeline
-//! file did so before, for whoever comes from there. No message holds a property's value: it may be a secret.
+//! on which a guarantee rests (`watertight_core::kafka`) is refused by name, with the reason (the reader of the pipeline
+//! file did so before, for whoever comes from there), and is not handed on, whatever was checked. No message holds a
+//! property's value: it may be a secret.
 
 use super::KafkaOptions;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -105,12 +106,14 @@ pub(super) fn admin(options: &KafkaOptions) -> ClientConfig {
 
 fn client(options: &KafkaOptions, own: &[Own]) -> ClientConfig {
     let mut config = ClientConfig::new();
+    // Of those that a guarantee rests on, `check` lets pass only what we set, or what librdkafka has by itself.
+    let given = options.properties.iter().filter(|(name, _)| !kafka::is_fixed(name));
     for (names, value) in EVERYWHERE.iter().chain(own) {
-        if !names.iter().any(|name| options.properties.contains_key(*name)) {
+        if !given.clone().any(|(name, _)| names.contains(&name.as_str())) {
             config.set(names[0], *value);
         }
     }
-    for (name, value) in &options.properties {
+    for (name, value) in given {
         config.set(name, value);
     }
     config.set("bootstrap.servers", &options.bootstrap);
@@ -254,6 +257,65 @@ mod tests {
             assert!(said.contains(&format!("`{name}`")) && said.contains(why), "{said}");
         }
         check(&options(&[("acks", "all"), ("enable.idempotence", "True"), ("auto.offset.reset", "error")])).unwrap();
+    }
+
+    #[test]
+    fn what_a_guarantee_rests_on_is_handed_to_librdkafka_whatever_the_properties_say() {
+        const WRITES: &[(&str, &str)] = &[
+            ("enable.idempotence", "true"),
+            ("acks", "-1"),
+            ("enable.gapless.guarantee", "true"),
+            ("max.in.flight.requests.per.connection", "1"),
+            ("message.timeout.ms", "0"),
+            ("message.send.max.retries", "2147483647"),
+            ("queuing.strategy", "fifo"),
+            ("delivery.report.only.error", "false"),
+            ("allow.auto.create.topics", "false"),
+            ("bootstrap.servers", "127.0.0.1:1"),
+        ];
+        const READS: &[(&str, &str)] = &[
+            ("isolation.level", "read_committed"),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("auto.offset.reset", "error"),
+            ("enable.partition.eof", "true"),
+            ("check.crcs", "true"),
+            ("bootstrap.servers", "127.0.0.1:1"),
+        ];
+        let harmful = [
+            ("enable.idempotence", "false"),
+            ("acks", "1"),
+            ("request.required.acks", "0"),
+            ("enable.gapless.guarantee", "false"),
+            ("max.in.flight.requests.per.connection", "5"),
+            ("max.in.flight", "6"),
+            ("message.timeout.ms", "1000"),
+            ("delivery.timeout.ms", "1000"),
+            ("message.send.max.retries", "2"),
+            ("retries", "3"),
+            ("queuing.strategy", "lifo"),
+            ("delivery.report.only.error", "true"),
+            ("allow.auto.create.topics", "true"),
+            ("isolation.level", "read_uncommitted"),
+            ("enable.auto.commit", "true"),
+            ("enable.auto.offset.store", "true"),
+            ("auto.offset.reset", "latest"),
+            ("enable.partition.eof", "false"),
+            ("check.crcs", "false"),
+            ("bootstrap.servers", "127.0.0.1:2"),
+            ("metadata.broker.list", "127.0.0.1:3"),
+        ];
+        // As librdkafka reads it, one spelling for each meaning.
+        let has = |config: ClientConfig, wanted: &[(&str, &str)], given: &[(&str, &str)]| {
+            let native = config.create_native_config().unwrap();
+            wanted.iter().for_each(|(name, value)| assert_eq!(native.get(name).unwrap(), *value, "{name}, {given:?}"));
+        };
+        let alone = harmful.iter().map(std::slice::from_ref);
+        for given in alone.chain([&harmful[..0], &harmful[..]]) {
+            let options = options(given);
+            has(producer(&options), WRITES, given);
+            has(consumer(&options, Isolation::Committed), READS, given);
+        }
     }
 
     #[test]

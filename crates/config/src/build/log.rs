@@ -109,8 +109,15 @@ fn fixed(name: &Spanned<String>, value: &str, report: &mut Report) {
 fn brokers(text: &Spanned<String>, report: &mut Report) -> Option<String> {
     match read_brokers(&text.value) {
         Ok(brokers) => Some(brokers),
-        Err(advice) => {
-            text.problem(report, format!("cannot read {} as brokers", quoted(&text.shown)), Some(advice.into()));
+        Err((at, wrong)) => {
+            // As it stands in the file: what a variable holds is not shown.
+            let shown: Vec<&str> = text.shown.split(',').map(str::trim).collect();
+            let named = match shown.get(at) {
+                Some(broker) if shown.len() == text.value.split(',').count() => quoted(broker),
+                _ => format!("broker {}", at + 1),
+            };
+            let message = format!("cannot read {} as brokers", quoted(&text.shown));
+            text.problem(report, message, Some(wrong.advice(&named)));
             None
         }
     }
@@ -121,29 +128,55 @@ fn brokers(text: &Spanned<String>, report: &mut Report) -> Option<String> {
 /// # Errors
 /// What to write instead, in words.
 pub fn parse_brokers(text: &str) -> Result<String, String> {
-    read_brokers(text).map_err(str::to_owned)
+    read_brokers(text).map_err(|(at, wrong)| wrong.advice(&quoted(text.split(',').nth(at).unwrap_or(text).trim())))
 }
 
-fn read_brokers(text: &str) -> Result<String, &'static str> {
-    let brokers: Vec<&str> = text.split(',').map(str::trim).collect();
-    if brokers.iter().all(|broker| is_broker(broker)) {
-        return Ok(brokers.join(","));
+/// What is wrong with a broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wrong {
+    Scheme,
+    Form,
+    Port,
+}
+
+impl Wrong {
+    /// What to write instead, for the broker of this name.
+    fn advice(self, named: &str) -> String {
+        match self {
+            Self::Scheme => {
+                "write host:port; how they are reached is under 'properties': { security.protocol: SASL_SSL }"
+                    .to_owned()
+            }
+            Self::Form => "write each as host:port, with commas between them: kafka-1:9092,kafka-2:9092".to_owned(),
+            Self::Port => format!("the port of {named} must be a number from 1 to 65535"),
+        }
     }
-    Err(if text.contains("://") {
-        "write host:port; how they are reached is under 'properties': { security.protocol: SASL_SSL }"
-    } else {
-        "write each as host:port, with commas between them: kafka-1:9092,kafka-2:9092"
-    })
 }
 
-fn is_broker(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else { return false };
+/// The brokers without spaces; or the place of the first that is none, and what is wrong with it.
+fn read_brokers(text: &str) -> Result<String, (usize, Wrong)> {
+    let brokers: Vec<&str> = text.split(',').map(str::trim).collect();
+    match brokers.iter().enumerate().find_map(|(at, broker)| Some((at, wrong(broker)?))) {
+        Some(bad) => Err(bad),
+        None => Ok(brokers.join(",")),
+    }
+}
+
+fn wrong(broker: &str) -> Option<Wrong> {
+    if broker.contains("://") {
+        return Some(Wrong::Scheme);
+    }
+    let Some((host, port)) = broker.rsplit_once(':') else { return Some(Wrong::Form) };
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or_else(|| {
         // Without brackets, the colons of an IPv6 address would be taken for the one before the port.
         if host.contains(':') { "" } else { host }
     });
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
-    !host.is_empty() && host.chars().all(plain) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    if host.is_empty() || port.is_empty() || !host.chars().all(plain) {
+        return Some(Wrong::Form);
+    }
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    (!is_port).then_some(Wrong::Port)
 }
 
 #[cfg(test)]
@@ -153,12 +186,27 @@ mod tests {
     #[test]
     fn brokers_are_hosts_with_ports() {
         for good in ["127.0.0.1:9092", "kafka-1.example.com:9092", "[::1]:9092", "broker_1:1"] {
-            assert!(is_broker(good), "{good}");
+            assert_eq!(wrong(good), None, "{good}");
         }
-        for bad in
-            ["kafka", "kafka:", ":9092", "::1:9092", "kafka:0", "kafka:65536", "PLAINTEXT://kafka:9092", "a b:1", ""]
-        {
-            assert!(!is_broker(bad), "{bad}");
+        for bad in ["kafka", "kafka:", ":9092", "::1:9092", "a b:1", ""] {
+            assert_eq!(wrong(bad), Some(Wrong::Form), "{bad}");
+        }
+        for bad in ["PLAINTEXT://kafka:9092", "PLAINTEXT://kafka"] {
+            assert_eq!(wrong(bad), Some(Wrong::Scheme), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_broker_whose_port_is_out_of_range_is_named_with_the_range() {
+        for (text, named) in [
+            ("kafka:99999", "'kafka:99999'"),
+            ("kafka-1:1, kafka-2:0 ,kafka-3:65535", "'kafka-2:0'"),
+            ("[::1]:65536", "'[::1]:65536'"),
+            ("kafka:+1", "'kafka:+1'"),
+            ("kafka:http", "'kafka:http'"),
+        ] {
+            let said = parse_brokers(text).expect_err(text);
+            assert_eq!(said, format!("the port of {named} must be a number from 1 to 65535"));
         }
     }
 

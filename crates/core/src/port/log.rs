@@ -172,7 +172,8 @@ pub trait EventLog: Send + Sync {
     /// where a transaction is open before it.
     ///
     /// # Errors
-    /// When the log cannot be asked; `Retry` while an append of this handle that was not answered is not decided.
+    /// When the log cannot be asked; `Retry` while an append of this handle is not decided: one that was not answered,
+    /// or one that another thread waits for.
     fn end(&self, topic: &str, partition: i32) -> Result<i64, PortError> {
         self.bounds(topic, partition).map(|bounds| bounds.next)
     }

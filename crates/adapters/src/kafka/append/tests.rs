@@ -1,4 +1,9 @@
 use super::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+fn options() -> KafkaOptions {
+    KafkaOptions { bootstrap: "b:1".to_owned(), properties: [].into(), replication_factor: None }
+}
 
 fn record(value: &[u8]) -> NewRecord<'_> {
     NewRecord { value: Some(value), ..NewRecord::default() }
@@ -8,8 +13,7 @@ fn record(value: &[u8]) -> NewRecord<'_> {
 fn answer(reports: &[Report], fatal: Option<Code>) -> Result<Append, PortError> {
     let records: Vec<NewRecord<'_>> = reports.iter().map(|_| record(b"seven b")).collect();
     let batch = {
-        let options = KafkaOptions { bootstrap: "b:1".to_owned(), properties: [].into(), replication_factor: None };
-        let all = Reports::new(Listener::new("test", &options));
+        let all = Reports::new(Listener::new("test", &options()));
         let batch = all.begin(reports.len());
         reports.iter().enumerate().for_each(|(row, report)| all.take(batch.ticket(row), *report));
         batch
@@ -70,6 +74,33 @@ fn a_producer_that_can_send_nothing_more_says_why() {
     let error = answer(&reports, Some(Code::ClusterAuthorizationFailed)).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Stop);
     assert!(error.message.contains("for ever") && error.message.contains("allow"), "{}", error.message);
+}
+
+#[test]
+fn an_end_is_asked_for_when_no_append_is_under_way_and_none_begins_meanwhile() {
+    let appender = Appender::new(&options(), Arc::new(Admin::open(&options()).unwrap()));
+    let standing = appender.standing("t", 3);
+    let (begun, is_over) = (std::sync::Barrier::new(2), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // As an append does.
+            let _held = lock(&standing);
+            begun.wait();
+            std::thread::sleep(Duration::from_millis(200));
+            is_over.store(true, Ordering::SeqCst);
+        });
+        begun.wait();
+        let error = appender.settled("t", 3, Duration::from_millis(20), || Ok(())).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Retry);
+        assert!(error.message.contains("t/3"), "{}", error.message);
+        appender.settled("t", 4, Duration::ZERO, || Ok(())).unwrap();
+        let asked = appender.settled("t", 3, ANSWER, || {
+            assert!(is_over.load(Ordering::SeqCst), "the append had its answer");
+            Ok(standing.try_lock().is_err())
+        });
+        assert!(asked.unwrap(), "the next one waits for the answer");
+    });
+    assert!(standing.try_lock().is_ok(), "and then begins");
 }
 
 #[test]

@@ -3,9 +3,10 @@
 //! Contract: a call returns within its time, with the answer or with a [`Failure`]; librdkafka drops an answer that
 //! comes too late.
 
+use super::code;
 use rdkafka::bindings as c;
 use rdkafka::client::{Client, ClientContext};
-use rdkafka::error::{IsError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 use std::ffi::{CStr, CString, c_char};
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -43,18 +44,18 @@ pub(super) fn c_text(text: &str) -> Result<CString, Failure> {
     CString::new(text).map_err(|_| Failure::argument("a name with a NUL in it"))
 }
 
-/// Fails where `code` is an error.
+/// Fails where `number` is an error's.
 ///
 /// # Safety
 /// `text` is null or points to a text that ends with NUL and lives for the call.
-pub(super) unsafe fn check(code: c::rd_kafka_resp_err_t, text: *const c_char) -> Result<(), Failure> {
-    if !code.is_error() {
+pub(super) unsafe fn check(number: i32, text: *const c_char) -> Result<(), Failure> {
+    if number == code::NONE {
         return Ok(());
     }
     // SAFETY: as the caller promises.
     let text =
         if text.is_null() { String::new() } else { unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned() };
-    Err(Failure::new(code.into(), text))
+    Err(code::failure(number, text))
 }
 
 /// Fails where `error` is one. The error stays its owner's.
@@ -66,7 +67,7 @@ pub(super) unsafe fn check_error(error: *const c::rd_kafka_error_t) -> Result<()
         return Ok(());
     }
     // SAFETY: as the caller promises; the text lives as long as the error.
-    unsafe { check(c::rd_kafka_error_code(error), c::rd_kafka_error_string(error)) }
+    unsafe { check(code::rd_kafka_error_code(error), c::rd_kafka_error_string(error)) }
 }
 
 /// Room for a text of librdkafka's.
@@ -148,9 +149,9 @@ pub(super) fn ask<C: ClientContext>(
     let (room, size) = words.room();
     // SAFETY: `options` was made above; `room` has `size` bytes, which librdkafka ends with NUL.
     unsafe {
-        let code =
-            c::rd_kafka_AdminOptions_set_request_timeout(options.0.as_ptr(), milliseconds(within).max(1), room, size);
-        check(code, words.start())?;
+        let timeout = milliseconds(within).max(1);
+        let number = code::rd_kafka_AdminOptions_set_request_timeout(options.0.as_ptr(), timeout, room, size);
+        check(number, words.start())?;
     }
     // SAFETY: as above.
     let queue = NonNull::new(unsafe { c::rd_kafka_queue_new(handle) }).map(Queue).ok_or_else(Failure::shape)?;
@@ -160,6 +161,6 @@ pub(super) fn ask<C: ClientContext>(
     let late = || Failure::new(RDKafkaErrorCode::OperationTimedOut, "librdkafka gave no answer");
     let answer = NonNull::new(event).map(Answer).ok_or_else(late)?;
     // SAFETY: the answer lives, and so does its text.
-    unsafe { check(c::rd_kafka_event_error(answer.event()), c::rd_kafka_event_error_string(answer.event()))? };
+    unsafe { check(code::rd_kafka_event_error(answer.event()), c::rd_kafka_event_error_string(answer.event()))? };
     Ok(answer)
 }

@@ -1,15 +1,15 @@
 //! What is certain of a record whose delivery failed.
 
+use super::code;
 use rdkafka::bindings as c;
 use rdkafka::message::BorrowedMessage;
 
 /// Whether the record is certainly not in the log.
 pub(in crate::kafka) fn is_absent(message: &BorrowedMessage<'_>) -> bool {
-    // SAFETY: the message lives for the calls; its code is read as the number that it is in C.
+    // SAFETY: the message lives for the calls.
     let (status, broker, code) = unsafe {
         let message = message.ptr();
-        let code = std::ptr::addr_of!((*message).err).cast::<i32>().read();
-        (c::rd_kafka_message_status(message), c::rd_kafka_message_broker_id(message), code)
+        (c::rd_kafka_message_status(message), c::rd_kafka_message_broker_id(message), code::of_message(message))
     };
     // librdkafka says so too of requests that were sent whole, where it drops the connection itself. Certain is what a
     // broker answered (codes above 0), and what was in no request (no broker).

@@ -1,6 +1,7 @@
 //! Offsets of a consumer group, set from outside the group.
 
 use super::call::{Failure, ask, c_text, check, check_error};
+use super::code;
 use rdkafka::bindings as c;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::topic_partition_list::TopicPartitionList;
@@ -42,6 +43,6 @@ pub(in crate::kafka) fn set_offsets<C: ClientContext>(
             return Ok(());
         }
         let count = usize::try_from((*partitions).cnt).unwrap_or_default();
-        (0..count).try_for_each(|index| check((*(*partitions).elems.add(index)).err, ptr::null()))
+        (0..count).try_for_each(|index| check(code::of_row((*partitions).elems.add(index)), ptr::null()))
     }
 }

@@ -1,6 +1,7 @@
 //! Offsets of a partition, as its leader tells them.
 
 use super::call::{Failure, ask, check, check_error};
+use super::code;
 use crate::kafka::settings::Isolation;
 use rdkafka::bindings as c;
 use rdkafka::client::{Client, ClientContext};
@@ -74,7 +75,7 @@ pub(in crate::kafka) fn offset<C: ClientContext>(
         if found.is_null() {
             return Err(Failure::shape());
         }
-        check((*found).err, ptr::null())?;
+        check(code::of_row(found), ptr::null())?;
         // A leader that was not reached leaves no error behind, only an offset that is none (-1001).
         match (*found).offset {
             offset @ 0.. => Ok(Some(offset)),

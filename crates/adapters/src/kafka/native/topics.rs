@@ -1,6 +1,7 @@
 //! Topics made, and partitions added.
 
 use super::call::{Answer, Failure, Words, ask, c_text, check};
+use super::code;
 use rdkafka::bindings as c;
 use rdkafka::client::{Client, ClientContext};
 use std::time::Duration;
@@ -86,6 +87,6 @@ unsafe fn first(_: &Answer, topics: *mut *const c::rd_kafka_topic_result_t, coun
         if count == 0 || topics.is_null() || (*topics).is_null() {
             return Err(Failure::shape());
         }
-        check(c::rd_kafka_topic_result_error(*topics), c::rd_kafka_topic_result_error_string(*topics))
+        check(code::rd_kafka_topic_result_error(*topics), c::rd_kafka_topic_result_error_string(*topics))
     }
 }

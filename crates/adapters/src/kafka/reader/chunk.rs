@@ -45,6 +45,15 @@ pub(super) struct Piece {
     pub(super) bytes: usize,
 }
 
+impl Piece {
+    /// Epoch of the leader that wrote the record right before its end; -1 where there is none, as what has no record
+    /// may be a marker of a later leader's.
+    pub(super) fn leader_epoch(&self) -> i32 {
+        let last = self.records.metas().last().filter(|last| last.offset + 1 == self.to);
+        last.map_or(-1, |last| last.leader_epoch)
+    }
+}
+
 impl Chunk {
     /// An empty one that begins here, with room for so much.
     pub(super) fn at(from: i64, records: usize, bytes: usize) -> Self {

@@ -4,6 +4,11 @@
 //! without a word, but writes the new id to its log before it uses it (`native/consume/hook.rs`); whoever has polled
 //! looks here before using what came. Deletion it notices late or not at all: so the topic is described every second,
 //! which also tells whether brokers answer while nothing is produced.
+//!
+//! That a topic is gone is believed when every answer within [`ABSENT_FOR`] says so. A broker that has just started
+//! answers before it knows its topics, and a description that an error on some partition prompted follows the one
+//! before at once; two answers alone would be those of one moment. An unanswered question begins the time anew: what
+//! answers next may have started since.
 
 use super::failure::{Failure, Until};
 use crate::kafka::listener::Listener;
@@ -18,8 +23,8 @@ use watertight_core::port::{ErrorKind, PortError};
 
 /// How often the topic is described.
 const DESCRIBED_EVERY: Duration = Duration::from_secs(1);
-/// So many descriptions in a row must miss the topic before it is gone: a broker that just started may not know it yet.
-const ABSENT_MIN: u32 = 2;
+/// The topic is gone when it was missed for so long by every answer, two at least.
+const ABSENT_FOR: Duration = Duration::from_secs(2);
 /// Silence for so long is said; shorter ones (a leader moves, a broker restarts) pass unnoticed.
 const SILENCE_SAID_AFTER: Duration = Duration::from_secs(10);
 /// Errors of one client that are kept until somebody takes them.
@@ -39,7 +44,8 @@ pub(super) struct Identity {
 #[derive(Debug)]
 struct Seen {
     ended: Option<Failure>,
-    absent: u32,
+    /// Since when every answer has missed the topic.
+    absent_since: Option<Instant>,
     alive: Instant,
     trouble: Option<Failure>,
     asked: bool,
@@ -49,7 +55,8 @@ struct Seen {
 impl Identity {
     /// Of this topic, which had this id when it was opened just now.
     pub(super) fn new(topic: &str, expected: &str) -> Self {
-        let seen = Seen { ended: None, absent: 0, alive: Instant::now(), trouble: None, asked: false, closed: false };
+        let (alive, asked, closed) = (Instant::now(), false, false);
+        let seen = Seen { ended: None, absent_since: None, alive, trouble: None, asked, closed };
         Self { topic: topic.to_owned(), expected: expected.to_owned(), seen: Mutex::new(seen), changed: Condvar::new() }
     }
 
@@ -134,21 +141,22 @@ impl Identity {
             }
             seen.asked = false;
             drop(seen);
-            self.judge(describe());
+            self.judge(describe(), Instant::now());
         }
     }
 
-    fn judge(&self, answer: Result<Option<String>, PortError>) {
+    /// Takes note of an answer that came at this time.
+    fn judge(&self, answer: Result<Option<String>, PortError>, now: Instant) {
         match answer {
             Ok(Some(id)) => {
                 self.alive();
-                self.lock().absent = 0;
+                self.lock().absent_since = None;
                 self.saw(&id);
             }
             Ok(None) => {
                 let mut seen = self.lock();
-                seen.absent += 1;
-                if seen.absent >= ABSENT_MIN {
+                let since = *seen.absent_since.get_or_insert(now);
+                if now.saturating_duration_since(since) >= ABSENT_FOR {
                     let topic = &self.topic;
                     let message = format!(
                         "topic {topic} was deleted while it was read; nothing was skipped: create it again or remove \
@@ -157,7 +165,10 @@ impl Identity {
                     seen.ended.get_or_insert(Failure::new(ErrorKind::Stop, message, Until::Seek));
                 }
             }
-            Err(error) => self.trouble(Failure::port(error, Until::Progress)),
+            Err(error) => {
+                self.lock().absent_since = None;
+                self.trouble(Failure::port(error, Until::Progress));
+            }
         }
     }
 }
@@ -226,7 +237,7 @@ mod tests {
     fn another_id_ends_the_reading_and_the_same_one_does_not() {
         let identity = Identity::new("ticks", "abc");
         identity.saw("abc");
-        identity.judge(Ok(Some("abc".to_owned())));
+        identity.judge(Ok(Some("abc".to_owned())), Instant::now());
         assert_eq!(identity.ended(), None);
         identity.saw("abd");
         let ended = identity.ended().expect("ended");
@@ -237,27 +248,31 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_gone_when_it_is_missed_twice_in_a_row() {
-        let identity = Identity::new("ticks", "abc");
-        identity.judge(Ok(None));
-        identity.judge(Ok(Some("abc".to_owned())));
-        identity.judge(Ok(None));
-        assert_eq!(identity.ended(), None);
-        identity.judge(Ok(None));
-        assert!(identity.ended().expect("ended").message.contains("deleted"));
+    fn a_topic_is_gone_when_every_answer_of_two_seconds_misses_it() {
+        let (identity, began) = (Identity::new("ticks", "abc"), Instant::now());
+        let missed_at = |ms| {
+            identity.judge(Ok(None), began + Duration::from_millis(ms));
+            identity.ended()
+        };
+        assert_eq!([0, 1, 2, 1_999].map(missed_at), [None, None, None, None], "a broker that just started");
+        identity.judge(Ok(Some("abc".to_owned())), began + Duration::from_millis(2_000));
+        assert_eq!([2_001, 4_000].map(missed_at), [None, None], "it was there in between");
+        identity.judge(away(), began + Duration::from_millis(4_500));
+        assert_eq!([60_000, 61_999].map(missed_at), [None, None], "and nobody answered in between");
+        assert!(missed_at(62_000).expect("ended").message.contains("deleted"));
     }
 
     #[test]
     fn a_long_silence_is_said_with_its_cause_and_a_short_one_is_not() {
         let identity = Identity::new("ticks", "abc");
-        identity.judge(away());
+        identity.judge(away(), Instant::now());
         assert_eq!(identity.silence(), None);
         let long_ago = Instant::now().checked_sub(2 * SILENCE_SAID_AFTER).expect("the machine runs for longer");
         identity.lock().alive = long_ago;
         let silence = identity.silence().expect("said");
         assert_eq!(silence.kind, ErrorKind::Stop, "as the cause's kind says");
         assert!(silence.message.contains("authentication failed"), "{}", silence.message);
-        identity.judge(Ok(Some("abc".to_owned())));
+        identity.judge(Ok(Some("abc".to_owned())), Instant::now());
         assert_eq!(identity.silence(), None, "somebody answers");
         identity.lock().alive = long_ago;
         assert_eq!(identity.silence().expect("said").kind, ErrorKind::Retry, "an old cause is no cause");

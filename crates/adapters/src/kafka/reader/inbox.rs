@@ -10,7 +10,7 @@ use super::holes::{Answer, Doubt, Verdict};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use watertight_core::port::{ErrorKind, Fetched, Gap, PortError};
+use watertight_core::port::{ErrorKind, Fetched, Gap, PortError, ReadFrom};
 
 /// Bytes that may wait. Enough for the reading to go on while an epoch is committed; what comes on top is one poll,
 /// which librdkafka's own bound (`queued.max.messages.kbytes`) limits.
@@ -42,6 +42,8 @@ pub(super) struct Order {
     pub(super) version: u64,
     /// First offset wanted.
     pub(super) offset: i64,
+    /// Epoch of the leader that wrote the record right before it, to be checked; -1: nothing to check.
+    pub(super) leader_epoch: i32,
 }
 
 /// What the thread does next.
@@ -64,6 +66,8 @@ struct Lane {
     version: u64,
     /// Up to where it was given out.
     position: i64,
+    /// Epoch of the leader that wrote the record right before that; -1: not known.
+    leader_epoch: i32,
     end: i64,
     queue: VecDeque<Chunk>,
     failure: Option<Failure>,
@@ -105,9 +109,15 @@ pub(super) struct Inbox {
 
 impl Inbox {
     /// Lanes for these partitions, each at its offset, and those that cannot be read from there with why.
-    pub(super) fn new(lanes: impl IntoIterator<Item = (i32, i64, Option<Failure>)>) -> Self {
-        let lane =
-            |(partition, position, failure)| Lane { partition, position, end: position, failure, ..Lane::default() };
+    pub(super) fn new(lanes: impl IntoIterator<Item = (ReadFrom, Option<Failure>)>) -> Self {
+        let lane = |(ReadFrom { partition, offset, leader_epoch }, failure)| Lane {
+            partition,
+            position: offset,
+            leader_epoch,
+            end: offset,
+            failure,
+            ..Lane::default()
+        };
         let state = State { lanes: lanes.into_iter().map(lane).collect(), ..State::default() };
         Self { state: Mutex::new(state), ..Self::default() }
     }
@@ -145,11 +155,12 @@ impl Inbox {
         }
     }
 
-    /// Sends a partition elsewhere; false where there is no such lane.
+    /// Sends a partition elsewhere; false where there is no such lane. Whoever does so answers for what lies below, at
+    /// the same offset too: if that were checked, nobody could go on behind what was declared lost.
     pub(super) fn seek(&self, partition: i32, offset: i64) -> bool {
         let mut state = self.lock();
         let Some(lane) = state.lanes.iter().position(|lane| lane.partition == partition) else { return false };
-        state.seek(lane, offset);
+        state.seek(lane, offset, -1);
         state.lanes[lane].failure = None;
         self.room.notify_all();
         true
@@ -257,12 +268,12 @@ impl State {
         Ok(fetched)
     }
 
-    fn seek(&mut self, lane: usize, offset: i64) {
+    fn seek(&mut self, lane: usize, offset: i64, leader_epoch: i32) {
         let lane = &mut self.lanes[lane];
         self.queued = self.queued.saturating_sub(lane.queue.iter().map(Chunk::bytes).sum());
         lane.queue.clear();
         lane.version += 1;
-        lane.position = offset;
+        (lane.position, lane.leader_epoch) = (offset, leader_epoch);
         lane.doubt = None;
         lane.wanted = Some(offset);
     }
@@ -274,7 +285,8 @@ impl State {
     fn orders(&mut self) -> Vec<Order> {
         let lanes = self.lanes.iter_mut().enumerate();
         let order = |(at, lane): (usize, &mut Lane)| {
-            lane.wanted.take().map(|offset| Order { lane: at, version: lane.version, offset })
+            let (version, leader_epoch) = (lane.version, lane.leader_epoch);
+            lane.wanted.take().map(|offset| Order { lane: at, version, offset, leader_epoch })
         };
         lanes.filter_map(order).collect()
     }
@@ -326,7 +338,7 @@ impl State {
             Verdict::Empty(gaps) => lane.explain(gaps),
             Verdict::Unknown(failure) => lane.doubt = Some(failure),
             Verdict::Missed(offsets) => {
-                let (position, partition) = (lane.position, lane.partition);
+                let (position, leader_epoch, partition) = (lane.position, lane.leader_epoch, lane.partition);
                 let message = format!(
                     "the first reading of partition {partition} passed over records at offsets {}..{} that a second \
                      one shows; nothing of it was used, and it is read again from offset {position}: a defect in the \
@@ -334,7 +346,8 @@ impl State {
                     offsets.start, offsets.end
                 );
                 tracing::error!("{message}");
-                self.seek(at, position);
+                // With the epoch: that the log was cut off, which may have been found meanwhile, is found again.
+                self.seek(at, position, leader_epoch);
                 self.lanes[at].failure = Some(Failure::new(ErrorKind::Retry, message, Until::Told));
             }
         }
@@ -362,7 +375,7 @@ impl Lane {
         if front.is_empty() {
             self.queue.pop_front();
         }
-        self.position = piece.to;
+        (self.position, self.leader_epoch) = (piece.to, piece.leader_epoch());
         let part = Fetched {
             partition: self.partition,
             from: piece.from,

@@ -81,7 +81,7 @@ pub(super) fn open(
             track.stage = Stage::Off;
         }
         tracks.push(track);
-        lanes.push((from.partition, from.offset, failure));
+        lanes.push((*from, failure));
     }
     let inbox = Arc::new(Inbox::new(lanes));
     let mut reader = KafkaReader { inbox, identity, consumer: Arc::new(consumer), threads: Vec::new() };

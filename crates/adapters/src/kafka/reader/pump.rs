@@ -99,7 +99,7 @@ impl Pump {
 
     fn follow(&mut self, orders: &[Order]) {
         for order in orders {
-            self.tracks[order.lane].seek(order.version, order.offset);
+            self.tracks[order.lane].seek(order.version, order.offset, order.leader_epoch);
         }
         self.placed_after = None;
     }
@@ -201,10 +201,10 @@ impl Pump {
                 return true;
             }
         };
-        if let Some(records) = track.accept(offset) {
+        let epoch = message.leader_epoch();
+        if let Some(records) = track.accept(offset, epoch) {
             let headers = has_headers.then_some(self.headers.as_slice());
-            let (timestamp_ms, epoch) = (message.timestamp_ms(), message.leader_epoch());
-            records.push(offset, timestamp_ms, epoch, message.key(), message.value(), headers);
+            records.push(offset, message.timestamp_ms(), epoch, message.key(), message.value(), headers);
         }
         true
     }
@@ -306,7 +306,10 @@ impl Pump {
             match self.why(track, &one.text) {
                 Ok(None) => {
                     let track = &mut self.tracks[one.lane];
-                    track.leader_epoch = -1;
+                    if truncated_at(&one.text).is_some() {
+                        // Nothing that was read is gone, and its epoch would seem to be cut off again.
+                        track.leader_epoch = -1;
+                    }
                     track.stage = Stage::Placing;
                     self.placed_after = Some(now + PAUSE);
                 }

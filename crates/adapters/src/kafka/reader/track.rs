@@ -33,7 +33,8 @@ pub(super) struct Track {
     pub(super) version: u64,
     /// Offset after the last one covered.
     pub(super) next: i64,
-    /// Leader epoch of what was read below `next`, to be checked when it is placed; -1: nothing to check.
+    /// Epoch of the leader that wrote the record right before `next`, to be checked when it is placed; -1: nothing to
+    /// check.
     pub(super) leader_epoch: i32,
     /// See there.
     pub(super) stage: Stage,
@@ -65,9 +66,9 @@ impl Track {
     }
 
     /// Goes elsewhere; what was gathered is dropped.
-    pub(super) fn seek(&mut self, version: u64, offset: i64) {
+    pub(super) fn seek(&mut self, version: u64, offset: i64, leader_epoch: i32) {
         let partition = self.partition;
-        *self = Self { version, ..Self::new(partition, offset, -1) };
+        *self = Self { version, ..Self::new(partition, offset, leader_epoch) };
     }
 
     /// A record of so many bytes is about to come.
@@ -83,9 +84,9 @@ impl Track {
         self.stage == Stage::Reading && offset >= self.next
     }
 
-    /// Where a record at this offset goes; `None` where it is not wanted.
+    /// Where a record at this offset, of this leader's epoch, goes; `None` where it is not wanted.
     #[inline]
-    pub(super) fn accept(&mut self, offset: i64) -> Option<&mut Records> {
+    pub(super) fn accept(&mut self, offset: i64, leader_epoch: i32) -> Option<&mut Records> {
         if !self.wants(offset) {
             return None;
         }
@@ -96,7 +97,7 @@ impl Track {
         if offset > self.next {
             chunk.holes.push(self.next..offset);
         }
-        self.next = offset + 1;
+        (self.next, self.leader_epoch) = (offset + 1, leader_epoch);
         chunk.to = self.next;
         self.at_end = None;
         Some(&mut chunk.records)
@@ -115,7 +116,8 @@ impl Track {
                 chunk.holes.push(self.next..end);
                 chunk.to = end;
             }
-            self.next = end;
+            // What has no record may be a marker that a later leader wrote.
+            (self.next, self.leader_epoch) = (end, -1);
         }
         self.at_end = Some(end);
     }
@@ -170,7 +172,7 @@ mod tests {
     }
 
     fn push(track: &mut Track, offset: i64) -> bool {
-        let Some(records) = track.accept(offset) else { return false };
+        let Some(records) = track.accept(offset, 0) else { return false };
         records.push(offset, 0, 0, None, Some(b"x"), None);
         true
     }
@@ -204,7 +206,7 @@ mod tests {
     fn nothing_is_taken_before_a_new_place_is_set_and_nothing_of_the_old_one_stays() {
         let mut track = reading(0);
         assert!(push(&mut track, 0));
-        track.seek(4, 100);
+        track.seek(4, 100, -1);
         assert!(!push(&mut track, 100), "it may be of the old place");
         track.reach(200);
         assert!(track.hand_over(0, None).is_none());
@@ -215,12 +217,29 @@ mod tests {
     }
 
     #[test]
+    fn a_position_has_the_epoch_of_the_record_right_before_it_and_none_behind_a_hole() {
+        let mut track = reading(5);
+        let at = |track: &Track| (track.next, track.leader_epoch);
+        assert!(track.accept(5, 3).is_some() && track.accept(5, 9).is_none());
+        assert_eq!(at(&track), (6, 3), "what is dropped changes nothing");
+        track.reach(6);
+        assert_eq!(at(&track), (6, 3), "the end is right there");
+        assert!(track.accept(8, 4).is_some());
+        drop(track.hand_over(0, None));
+        assert_eq!(at(&track), (9, 4));
+        track.reach(10);
+        assert_eq!(at(&track), (10, -1), "a marker may be of a later leader");
+        track.seek(1, 6, 3);
+        assert_eq!(at(&track), (6, 3));
+    }
+
+    #[test]
     fn large_records_close_chunks() {
         let mut track = reading(0);
         let large = vec![7; CHUNK_BYTES_MAX / 2 + 1];
         (0..5).for_each(|_| track.expect(large.len()));
         for offset in 0..5 {
-            let records = track.accept(offset).expect("wanted");
+            let records = track.accept(offset, 0).expect("wanted");
             records.push(offset, 0, 0, None, Some(&large), None);
         }
         let update = track.hand_over(0, None).expect("records");

@@ -3,8 +3,8 @@
 //! Contract: a message is read where it lies; its bytes are valid until it is given back, which [`Batch::drain`] does
 //! right after each. Whatever is left in a batch is given back with it.
 
-use super::{code_of, text_of};
-use crate::kafka::native::Failure;
+use super::text_of;
+use crate::kafka::native::{Failure, code};
 use rdkafka::bindings as sys;
 use rdkafka::types::RDKafkaErrorCode;
 use std::ffi::{CStr, c_void};
@@ -104,14 +104,14 @@ impl<'a> Message<'a> {
 
     #[inline]
     fn raw_code(self) -> i32 {
-        // SAFETY: see above. As a number: brokers may send codes that the bindings' enum does not have.
-        unsafe { ptr::addr_of!((*self.raw).err).cast::<i32>().read() }
+        // SAFETY: see above.
+        unsafe { code::of_message(self.raw) }
     }
 
     /// Whether it is a record.
     #[inline]
     pub(in crate::kafka) fn is_record(self) -> bool {
-        self.raw_code() == 0
+        self.raw_code() == code::NONE
     }
 
     /// Whether it belongs to a partition of a topic.
@@ -124,7 +124,7 @@ impl<'a> Message<'a> {
     pub(in crate::kafka) fn event(self) -> Failure {
         // SAFETY: see above; the text lives as long as the message.
         let text = unsafe { text_of(sys::rd_kafka_message_errstr(self.raw)) };
-        Failure { code: code_of(self.raw_code()), text }
+        code::failure(self.raw_code(), text)
     }
 
     /// Bytes of key and value.
@@ -172,14 +172,14 @@ impl<'a> Message<'a> {
     #[inline]
     pub(in crate::kafka) fn headers(self, out: &mut Vec<u8>) -> Result<bool, Failure> {
         let mut headers = ptr::null_mut();
-        // SAFETY: see above; what is parsed belongs to the message. A code that is no member of the enum cannot come
-        // here: it is librdkafka's own.
-        let code = RDKafkaErrorCode::from(unsafe { sys::rd_kafka_message_headers(self.raw, &mut headers) });
-        match code {
+        // SAFETY: see above; what is parsed belongs to the message.
+        let number = unsafe { code::rd_kafka_message_headers(self.raw, &mut headers) };
+        match code::code_of(number) {
             RDKafkaErrorCode::NoEnt => return Ok(false),
             RDKafkaErrorCode::NoError => {}
-            code => {
-                return Err(Failure { code, text: format!("the headers of the record at offset {}", self.offset()) });
+            _ => {
+                let what = format!("the headers of the record at offset {}", self.offset());
+                return Err(code::failure(number, what));
             }
         }
         out.clear();
@@ -188,8 +188,7 @@ impl<'a> Message<'a> {
             // SAFETY: the headers live as long as the message; the three are set where it succeeds, the name to a C
             // string, the value to null or to `size` bytes.
             unsafe {
-                let code = sys::rd_kafka_header_get_all(headers, at, &mut name, &mut value, &mut size);
-                if code != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+                if code::rd_kafka_header_get_all(headers, at, &mut name, &mut value, &mut size) != code::NONE {
                     break;
                 }
                 encode_header(CStr::from_ptr(name).to_bytes(), slice(value, size), out);

@@ -15,8 +15,8 @@
 use super::batch::Batch;
 use super::hook::{Hook, Watcher, on_error, on_log};
 use super::list::Partitions;
-use super::{code_of, text_of};
-use crate::kafka::native::Failure;
+use super::text_of;
+use crate::kafka::native::{Failure, code};
 use crate::kafka::settings;
 use rdkafka::ClientConfig;
 use rdkafka::bindings as sys;
@@ -113,21 +113,19 @@ impl Consumer {
         }
         let list = Partitions::new(&self.topic, partitions.iter().map(|at| ReadFrom::offset(*at, which)));
         // SAFETY: client and list are ours.
-        let code = unsafe { sys::rd_kafka_offsets_for_times(self.client.as_ptr(), list.as_ptr(), millis(wait)) };
-        let code = match RDKafkaErrorCode::from(code) {
-            // So it says where none of them has a leader; that they exist was seen when the topic was described.
-            RDKafkaErrorCode::UnknownPartition => RDKafkaErrorCode::LeaderNotAvailable,
-            code => code,
-        };
-        if code != RDKafkaErrorCode::NoError {
-            return Err(Failure { code, text: String::new() });
+        let number = unsafe { code::rd_kafka_offsets_for_times(self.client.as_ptr(), list.as_ptr(), millis(wait)) };
+        if number != code::NONE {
+            let failure = code::failure(number, "");
+            return Err(match failure.code {
+                // So it says where none of them has a leader; that they exist was seen when the topic was described.
+                RDKafkaErrorCode::UnknownPartition => Failure { code: RDKafkaErrorCode::LeaderNotAvailable, ..failure },
+                _ => failure,
+            });
         }
         let rows = list.rows();
         let find = |partition: &i32| match rows.iter().find(|row| row.partition == *partition) {
-            Some(row) if row.code == RDKafkaErrorCode::NoError && row.offset >= 0 => Ok(row.offset),
-            Some(row) if row.code != RDKafkaErrorCode::NoError => {
-                Err(Failure { code: row.code, text: format!("partition {partition}") })
-            }
+            Some(row) if row.number == code::NONE && row.offset >= 0 => Ok(row.offset),
+            Some(row) if row.number != code::NONE => Err(code::failure(row.number, format!("partition {partition}"))),
             _ => Err(Failure {
                 code: RDKafkaErrorCode::Partial,
                 text: format!("partition {partition}: the broker named no offset"),
@@ -140,11 +138,11 @@ impl Consumer {
     pub(in crate::kafka) fn high_watermark(&self, partition: i32) -> Option<i64> {
         let (mut low, mut high) = (-1, -1);
         // SAFETY: the client is ours, the name a C string, and the two are set by the call.
-        let code = unsafe {
+        let number = unsafe {
             let (client, topic) = (self.client.as_ptr(), self.topic.as_ptr());
-            sys::rd_kafka_get_watermark_offsets(client, topic, partition, &mut low, &mut high)
+            code::rd_kafka_get_watermark_offsets(client, topic, partition, &mut low, &mut high)
         };
-        (code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+        (number == code::NONE && high >= 0).then_some(high)
     }
 
     /// Reads these partitions from these places on; answers with those that could not be placed yet. Offsets are 0 or
@@ -174,9 +172,8 @@ impl Consumer {
                 other => other?,
             }
             let rows = list.rows();
-            let is_placed = |start: &ReadFrom| {
-                rows.iter().any(|row| row.partition == start.partition && row.code == RDKafkaErrorCode::NoError)
-            };
+            let is_placed =
+                |start: &ReadFrom| rows.iter().any(|row| row.partition == start.partition && row.number == code::NONE);
             left.retain(|start| !is_placed(start));
             if left.is_empty() {
                 break;
@@ -254,10 +251,9 @@ fn taken(error: *mut sys::rd_kafka_error_t) -> Result<(), Failure> {
     }
     // SAFETY: the object was given to us, and is destroyed once its text is copied.
     let error = unsafe {
-        let code = code_of(sys::rd_kafka_error_code(error) as i32);
-        let text = text_of(sys::rd_kafka_error_string(error));
+        let failure = code::failure(code::rd_kafka_error_code(error), text_of(sys::rd_kafka_error_string(error)));
         sys::rd_kafka_error_destroy(error);
-        Failure { code, text }
+        failure
     };
     Err(error)
 }

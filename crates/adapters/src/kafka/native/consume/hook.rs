@@ -3,8 +3,8 @@
 //! Contract: log lines come on librdkafka's own threads, at the moment they are written; errors come on the thread that
 //! polls. Nothing here calls back into librdkafka.
 
-use super::{code_of, text_of};
-use crate::kafka::native::Failure;
+use super::text_of;
+use crate::kafka::native::{Failure, code};
 use rdkafka::bindings as sys;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -81,14 +81,14 @@ pub(super) unsafe extern "C" fn on_log(
 /// As [`on_log`].
 pub(super) unsafe extern "C" fn on_error(
     _client: *mut sys::rd_kafka_t,
-    code: c_int,
+    number: c_int,
     why: *const c_char,
     opaque: *mut c_void,
 ) {
     // SAFETY: as above; `why` is a C string or null.
     unsafe {
         if let Some(hook) = opaque.cast::<Hook>().as_ref() {
-            let error = Failure { code: code_of(code), text: text_of(why) };
+            let error = code::failure(number, text_of(why));
             drop(catch_unwind(AssertUnwindSafe(|| hook.watcher.error(error))));
         }
     }

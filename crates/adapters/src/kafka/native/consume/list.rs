@@ -1,10 +1,9 @@
 //! A list of partitions of one topic, in librdkafka's form.
 
-use super::code_of;
+use crate::kafka::native::code;
 use rdkafka::bindings as sys;
-use rdkafka::types::RDKafkaErrorCode;
 use std::ffi::{CStr, c_int};
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use watertight_core::port::ReadFrom;
 
 /// One row of a list, as librdkafka left it.
@@ -12,7 +11,8 @@ use watertight_core::port::ReadFrom;
 pub(super) struct Row {
     pub(super) partition: i32,
     pub(super) offset: i64,
-    pub(super) code: RDKafkaErrorCode,
+    /// Its error's number.
+    pub(super) number: i32,
 }
 
 /// An owned list.
@@ -44,15 +44,13 @@ impl Partitions {
 
     /// What the rows say now.
     pub(super) fn rows(&self) -> Vec<Row> {
-        // SAFETY: the list is ours and has `cnt` rows. An error is read as a number, as it may be one that the
-        // bindings' enum does not have.
+        // SAFETY: the list is ours and has `cnt` rows.
         unsafe {
             let list = self.list.as_ptr();
             let count = usize::try_from((*list).cnt).unwrap_or(0);
             let row = |at: usize| {
                 let row = (*list).elems.add(at);
-                let code = code_of(ptr::addr_of!((*row).err).cast::<i32>().read());
-                Row { partition: (*row).partition, offset: (*row).offset, code }
+                Row { partition: (*row).partition, offset: (*row).offset, number: code::of_row(row) }
             };
             (0..count).map(row).collect()
         }

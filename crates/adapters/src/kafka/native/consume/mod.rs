@@ -11,13 +11,7 @@ pub(in crate::kafka) use batch::{Batch, Message};
 pub(in crate::kafka) use consumer::Consumer;
 pub(in crate::kafka) use hook::Watcher;
 
-use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use std::ffi::{CStr, c_char};
-
-/// The code for a number that librdkafka gave; brokers may send numbers that it does not know.
-fn code_of(raw: i32) -> RDKafkaErrorCode {
-    RDKafkaRespErr::try_from(raw).map_or(RDKafkaErrorCode::Unknown, RDKafkaErrorCode::from)
-}
 
 /// A C string as text; empty for null.
 ///

@@ -18,7 +18,7 @@ fn chunk(from: i64, offsets: &[i64]) -> Chunk {
 }
 
 fn inbox(partitions: i32) -> Inbox {
-    Inbox::new((0..partitions).map(|partition| (partition, 0, None)))
+    Inbox::new((0..partitions).map(|partition| (ReadFrom::offset(partition, 0), None)))
 }
 
 fn push(inbox: &Inbox, lane: usize, version: u64, chunk: Chunk) {
@@ -29,6 +29,11 @@ fn push(inbox: &Inbox, lane: usize, version: u64, chunk: Chunk) {
 fn fail(inbox: &Inbox, lane: usize, until: Until) {
     let failure = Some(Failure::new(ErrorKind::Stop, format!("lane {lane}"), until));
     inbox.push(vec![Update { lane, version: 0, chunks: Vec::new(), end: 0, failure }]);
+}
+
+/// That partition 0 is to be read from there.
+fn order(version: u64, offset: i64, leader_epoch: i32) -> Next {
+    Next::Place(vec![Order { lane: 0, version, offset, leader_epoch }])
 }
 
 /// Partition, from and to of each part; the error's message where it is one.
@@ -106,7 +111,7 @@ fn what_was_read_for_an_earlier_place_is_dropped() {
     assert_eq!(inbox.lock().queued, 0);
     push(&inbox, 0, 0, chunk(2, &[2]));
     assert_eq!(fetch(&inbox, ALL), Ok(Vec::new()));
-    assert_eq!(inbox.next(), Next::Place(vec![Order { lane: 0, version: 1, offset: 1 }]));
+    assert_eq!(inbox.next(), order(1, 1, -1));
     assert_eq!(inbox.next(), Next::Read, "an order is given once");
     push(&inbox, 0, 1, chunk(1, &[1]));
     assert_eq!(fetch(&inbox, ALL), Ok(vec![(0, 1, 2)]));
@@ -162,7 +167,41 @@ fn a_record_that_was_passed_over_is_told_once_and_read_again() {
     let message = fetch(&inbox, ALL).expect_err("told");
     assert!(message.contains("2..3") && message.contains("offset 1"), "{message}");
     assert_eq!(fetch(&inbox, ALL), Ok(Vec::new()), "nothing of it is used");
-    assert_eq!(inbox.next(), Next::Place(vec![Order { lane: 0, version: 1, offset: 1 }]));
+    assert_eq!(inbox.next(), order(1, 1, 0));
+}
+
+#[test]
+fn what_is_read_again_is_read_with_the_epoch_of_its_position_and_a_seek_knows_of_none() {
+    let inbox = Inbox::new([(ReadFrom { partition: 0, offset: 5, leader_epoch: 3 }, None)]);
+    let miss = |version| {
+        inbox.settle(Answer { lane: 0, version, verdict: Verdict::Missed(0..1) });
+        assert!(fetch(&inbox, ALL).is_err(), "told");
+        inbox.next()
+    };
+    assert_eq!(miss(0), order(1, 5, 3), "nothing was given out since it was opened");
+
+    let mut records = Chunk::at(5, 0, 0);
+    for (offset, epoch) in [(5, 3), (6, 4), (7, 6)] {
+        records.records.push(offset, 0, epoch, None, Some(b"x"), None);
+    }
+    records.to = 8;
+    push(&inbox, 0, 1, records);
+    assert_eq!(fetch(&inbox, 1), Ok(vec![(0, 5, 6)]));
+    assert_eq!(fetch(&inbox, 1), Ok(vec![(0, 6, 7)]));
+    assert_eq!(miss(1), order(2, 7, 4), "not that of what waited");
+
+    let mut marker = Chunk::at(7, 0, 0);
+    marker.records.push(7, 0, 6, None, Some(b"x"), None);
+    marker.gaps.push(Gap { from: 8, to: 9, cause: GapCause::NoRecord });
+    marker.to = 9;
+    push(&inbox, 0, 2, marker);
+    assert_eq!(fetch(&inbox, ALL), Ok(vec![(0, 7, 9)]));
+    assert_eq!(miss(2), order(3, 9, -1), "a marker may be of a later leader");
+
+    push(&inbox, 0, 3, chunk(9, &[9]));
+    assert_eq!(fetch(&inbox, ALL), Ok(vec![(0, 9, 10)]));
+    assert!(inbox.seek(0, 10));
+    assert_eq!(inbox.next(), order(4, 10, -1), "whoever seeks answers for what lies below");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Running it: epochs, commits that survive lost answers, one supervisor over named threads.
 
 mod commit;
+mod end;
+mod fetch;
 mod health;
 mod identity;
 mod models;

@@ -1,6 +1,8 @@
-//! One stream at work: catch up from bronze, then epoch after epoch: fetch, bronze, silver, gold.
+//! One stream at work: catch up from bronze, then epoch after epoch: fetch (`fetch.rs`), bronze, silver, gold; until a stop,
+//! or until it is done (`end.rs`).
 
 use super::commit::CommitFailure;
+use super::fetch::Collected;
 use super::health::{Condition, Part};
 use super::models::Source;
 use super::start::{Started, Starter, Upto};
@@ -12,18 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use watertight_core::books::Took;
-use watertight_core::port::{ErrorKind, Fetched, GapCause, LogReader, OffsetBounds, PortError};
+use watertight_core::port::{ErrorKind, Fetched, GapCause, OffsetBounds, PortError};
 use watertight_core::record::Records;
 
-/// Longest wait in one fetch: a stop is noticed within it.
-const FETCH_WAIT_MAX: Duration = Duration::from_millis(100);
 /// How often the topic is asked for new partitions.
 const TOPIC_ASKED_EVERY: Duration = Duration::from_secs(1);
-/// Consecutive fetches of a partition are put together up to this many records, so that they are decoded together.
-const MERGED_RECORDS_MAX: usize = 4_096;
-/// How long a run that ends by itself waits, once it is done, for models that could not be written. Longer, and a gold
-/// table whose disk is full would hold up what was to run next; the next start catches up.
-const MODELS_AWAITED_MAX: Duration = Duration::from_secs(10);
 
 /// What bounds an epoch.
 #[derive(Debug, Clone, Copy)]
@@ -107,12 +102,6 @@ pub(super) struct Worker<'a> {
     pub(super) stopped: BTreeSet<i32>,
 }
 
-/// What was fetched for an epoch, and the error that ended the fetching where it is about one partition only.
-struct Collected {
-    fetched: Vec<Fetched>,
-    trouble: Option<PortError>,
-}
-
 impl Worker<'_> {
     /// Feeds silver from bronze where a crash left it behind.
     fn catch_up(&mut self) -> Result<(), CommitFailure> {
@@ -184,45 +173,6 @@ impl Worker<'_> {
         committer.retry("ask for offsets", || parts.log.bounds(&def.topic, partition))
     }
 
-    /// Fetches until the interval is over, a bound is reached, a stop is asked for, nothing more is there, or a partition
-    /// is to stop.
-    fn collect(&mut self, reader: &mut dyn LogReader) -> Result<Collected, CommitFailure> {
-        let bounds = self.starter.setup.bounds;
-        let committer = self.starter.committer(Part::Stream(self.starter.def.name.clone()));
-        let mut deadline = Instant::now() + bounds.interval;
-        let mut collected: Vec<Fetched> = Vec::new();
-        let (mut rows, mut bytes) = (0, 0);
-        while rows < bounds.rows_max && bytes < bounds.bytes_max && !self.starter.stop.requested() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            let per_row = bytes.checked_div(rows).map_or(256, |average: usize| average.max(16));
-            let wanted = (bounds.bytes_max - bytes).min((bounds.rows_max - rows).saturating_mul(per_row));
-            let wait = left.min(FETCH_WAIT_MAX);
-            let batch = match committer.retry("fetch", || reader.fetch(wanted.max(1), wait)) {
-                Err(CommitFailure::Port(error)) if self.stops_one(&error) => match self.pass_over(&error, reader)? {
-                    Some(passed) => passed,
-                    None => return Ok(Collected { fetched: merge(collected), trouble: Some(error) }),
-                },
-                fetched => fetched?,
-            };
-            if batch.is_empty() && self.starter.setup.until.caught_up {
-                break;
-            }
-            if collected.is_empty() && !batch.is_empty() {
-                deadline = Instant::now() + bounds.interval;
-            }
-            for fetched in batch {
-                rows += fetched.records.len();
-                bytes += fetched.records.byte_len();
-                self.seen.insert(fetched.partition, Instant::now());
-                collected.push(fetched);
-            }
-        }
-        Ok(Collected { fetched: merge(collected), trouble: None })
-    }
-
     /// Takes what was fetched, and where partitions begin, through all stages; `took` says how long the fetching was.
     pub(super) fn epoch(&mut self, fetched: Vec<Fetched>, mut took: Took) -> Result<(), CommitFailure> {
         let committer = self.starter.committer(Part::Stream(self.starter.def.name.clone()));
@@ -252,7 +202,7 @@ impl Worker<'_> {
     }
 
     /// Silver, and behind each of its commits the models.
-    fn silver(&mut self, chunks: &[Chunk]) -> Result<(), CommitFailure> {
+    pub(super) fn silver(&mut self, chunks: &[Chunk]) -> Result<(), CommitFailure> {
         let starter = self.starter;
         let committer = starter.committer(Part::Stream(starter.def.name.clone()));
         let models = &mut self.started.models;
@@ -289,56 +239,13 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Where the log ends now, by partition.
-    fn ends(&self) -> Result<BTreeMap<i32, i64>, CommitFailure> {
-        (0..self.started.topic.partitions).map(|partition| Ok((partition, self.bounds(partition)?.next))).collect()
-    }
-
-    fn has_reached(&self, ends: &BTreeMap<i32, i64>) -> bool {
-        let Started { bronze, silver, .. } = &self.started;
-        let positions = if self.upto_bronze() { bronze.positions() } else { silver.positions() };
-        let reached = |partition: &i32, end: i64| positions.get(partition).copied().unwrap_or(0) >= end;
-        ends.iter().all(|(partition, end)| self.stopped.contains(partition) || reached(partition, *end))
-    }
-
     pub(super) fn upto_bronze(&self) -> bool {
         self.starter.setup.upto == Upto::Bronze
     }
 
-    fn open_models_again(&mut self) {
+    pub(super) fn open_models_again(&mut self) {
         let Started { silver, models, identity, .. } = &mut self.started;
         models.open_again(Source { starter: self.starter, identity, silver });
-    }
-
-    /// Waits for models that are set aside, until that time or a stop.
-    fn await_models(&mut self, until: Instant) {
-        while self.started.models.any_waits() && Instant::now() < until && !self.starter.stop.wait(FETCH_WAIT_MAX) {
-            self.open_models_again();
-        }
-    }
-
-    /// All is read: waits a while for models that are behind, and declares the end of input where that was asked for, so
-    /// that every open window closes. Where a partition stopped they stay open: the input has not ended.
-    fn finish(&mut self) -> Result<(), CommitFailure> {
-        let until = Instant::now() + MODELS_AWAITED_MAX;
-        self.await_models(until);
-        if !self.stopped.is_empty() {
-            let (stream, stopped) = (&self.starter.def.name, &self.stopped);
-            tracing::warn!(%stream, ?stopped, "windows are left open for partitions that stopped");
-        } else if self.starter.setup.until.close_windows && !self.upto_bronze() {
-            let time = self.started.silver.time();
-            let now_us = self.starter.parts.clock.now_us();
-            let end_us = self.started.models.end_of_input_us(time.largest_us(), now_us);
-            if let Some(end_us) = end_us.filter(|end| time.stream_us().is_none_or(|stream| stream < *end)) {
-                self.started.silver.declare_end(end_us);
-                self.silver(&[])?;
-                self.await_models(until);
-            }
-        }
-        if !self.starter.stop.requested() {
-            self.started.models.give_up(self.starter);
-        }
-        Ok(())
     }
 
     fn topic_grew(&mut self) -> Result<bool, CommitFailure> {
@@ -363,25 +270,4 @@ impl Worker<'_> {
         }
         Ok(grew)
     }
-}
-
-/// Orders by partition and offset, and puts small neighbours together.
-fn merge(mut fetched: Vec<Fetched>) -> Vec<Fetched> {
-    fetched.sort_by_key(|one| (one.partition, one.from));
-    let mut merged: Vec<Fetched> = Vec::with_capacity(fetched.len());
-    for next in fetched {
-        match merged.last_mut() {
-            Some(last)
-                if last.partition == next.partition
-                    && last.to == next.from
-                    && last.records.len() + next.records.len() <= MERGED_RECORDS_MAX =>
-            {
-                last.records.append(&next.records);
-                last.gaps.extend(next.gaps);
-                last.to = next.to;
-            }
-            _ => merged.push(next),
-        }
-    }
-    merged
 }

@@ -5,10 +5,10 @@
 //! the code, its build and the compiler, and not on the machine's load, so it can fail a test where a time cannot.
 //! The build is that of the tests (profile dev), so that none is made for this alone.
 //!
-//! Counts of another compiler, target or instruction set are not comparable. Where this machine is not what the repository
-//! names (its rustc is not the one of `rust-toolchain.toml`, or its processor lacks what the other had), that is said, and the
-//! step passes. Where the repository itself has moved to another toolchain since, the step fails: whoever moves it accepts new
-//! counts.
+//! Counts of another compiler, C compiler, valgrind, target or instruction set are not comparable. Where this machine is not
+//! what the repository names (its rustc is not the one of `rust-toolchain.toml`, its C compiler or valgrind is not the one of
+//! the file, or its processor lacks what the other had), that is said, and the step passes. Where the repository itself has
+//! moved to another toolchain since, the step fails: whoever moves it accepts new counts.
 //! Never: writes the file, unless told to by `cargo xtask bench --callgrind --accept`.
 
 mod counts;
@@ -130,10 +130,17 @@ impl Run<'_> {
 }
 
 fn conditions(workspace: &Workspace) -> Result<Conditions> {
-    let rustc = captured(workspace.command("rustc").arg("--version"))?.trim().to_owned();
+    let rustc = version(workspace, "rustc")?;
+    let (cc, valgrind) = (Some(version(workspace, "cc")?), Some(version(workspace, "valgrind")?));
     let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let sets = counts::instruction_sets(&processor, &CHOSEN_BY);
-    Ok(Conditions { rustc, target: host_triple(workspace)?, sets })
+    Ok(Conditions { rustc, cc, valgrind, target: host_triple(workspace)?, sets })
+}
+
+/// The first line of what a program says of its version.
+fn version(workspace: &Workspace, program: &str) -> Result<String> {
+    let told = captured(workspace.command(program).arg("--version"))?;
+    Ok(told.lines().next().unwrap_or_default().trim().to_owned())
 }
 
 /// The compiler's version that the repository names.

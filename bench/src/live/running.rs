@@ -1,8 +1,8 @@
 //! A child that runs until it is told to end.
 //!
-//! Contract: it never outlives this value. One that ends by itself is an error with the last lines it wrote.
+//! Contract: it never outlives this value, nor this program, nor the thread that started it. One that ends by itself is an error with the last lines it wrote.
 
-use crate::child::{failure, read};
+use crate::child::{ends_with_us, failure, read};
 use crate::proc_files;
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
@@ -29,6 +29,7 @@ impl Running {
         let errors = place.join("stderr");
         let file = |path: &Path| File::create(path).with_context(|| format!("could not make {}", path.display()));
         command.stdin(Stdio::null()).stdout(file(&place.join("stdout"))?).stderr(file(&errors)?);
+        ends_with_us(&mut command);
         let child = command.spawn().with_context(|| format!("could not start {name}; give its path with --program"))?;
         let pid = Pid::from_child(&child);
         Ok(Self { child, pid, name, errors })
@@ -112,6 +113,19 @@ mod tests {
         child.end(Duration::from_secs(20)).expect("it ends well");
         let child = shell("exec sleep 60", dir.path());
         assert!(child.end(Duration::from_secs(20)).is_err(), "it was ended by a signal");
+    }
+
+    #[test]
+    fn a_child_ends_with_the_thread_that_started_it_and_so_with_this_program() {
+        let dir = tempfile::tempdir().expect("scratch");
+        let place = dir.path();
+        let started = std::thread::scope(|scope| scope.spawn(move || shell("exec sleep 60", place)).join());
+        let mut child = started.expect("the thread ended well");
+        let began = Instant::now();
+        while child.check().is_ok() {
+            assert!(began.elapsed() < Duration::from_secs(20), "the child goes on");
+            std::thread::sleep(LOOK_EVERY);
+        }
     }
 
     #[test]

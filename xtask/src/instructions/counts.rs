@@ -10,6 +10,10 @@ use serde_json::{Value, json};
 pub(crate) struct Conditions {
     /// As `rustc --version` prints it.
     pub(crate) rustc: String,
+    /// The C compiler's version, which builds zstd and librdkafka, in one line; `None` in files that are older than this.
+    pub(crate) cc: Option<String>,
+    /// Valgrind's version, whose count it is; `None` as above.
+    pub(crate) valgrind: Option<String>,
     /// The target's triple.
     pub(crate) target: String,
     /// Instruction sets for which code is chosen at run time, in order.
@@ -52,6 +56,7 @@ impl Counts {
     pub(crate) fn read(text: &str) -> Result<Self> {
         let value: Value = serde_json::from_str(text)?;
         let name = |key: &str| value[key].as_str().map(str::to_owned).with_context(|| format!("it has no `{key}`"));
+        let version = |key: &str| value[key].as_str().map(str::to_owned);
         let sets = value["instruction_sets"].as_array().context("it has no `instruction_sets`")?;
         let sets = sets.iter().filter_map(Value::as_str).map(str::to_owned).collect();
         let counts = value["instructions_per_event"].as_object().context("it has no `instructions_per_event`")?;
@@ -60,14 +65,18 @@ impl Counts {
             Ok((kernel.clone(), count.with_context(|| format!("the count of `{kernel}` is no number above 0"))?))
         };
         let per_event = counts.iter().map(count).collect::<Result<_>>()?;
-        Ok(Self { conditions: Conditions { rustc: name("rustc")?, target: name("target")?, sets }, per_event })
+        let (cc, valgrind) = (version("cc"), version("valgrind"));
+        let conditions = Conditions { rustc: name("rustc")?, cc, valgrind, target: name("target")?, sets };
+        Ok(Self { conditions, per_event })
     }
 
     /// JSON, as the file has it.
     pub(crate) fn text(&self) -> String {
-        let Conditions { rustc, target, sets } = &self.conditions;
+        let Conditions { rustc, cc, valgrind, target, sets } = &self.conditions;
         let value = json!({
             "rustc": rustc,
+            "cc": cc,
+            "valgrind": valgrind,
             "target": target,
             "instruction_sets": sets,
             "instructions_per_event": self.per_event,
@@ -111,7 +120,10 @@ pub(crate) fn judge(accepted: &Counts, found: &Counts, pinned: &str, allowed: f6
 }
 
 fn described(conditions: &Conditions) -> String {
-    format!("{} on {} with {}", conditions.rustc, conditions.target, conditions.sets.join(", "))
+    let cc = conditions.cc.as_deref().unwrap_or("an unknown C compiler");
+    let valgrind = conditions.valgrind.as_deref().unwrap_or("an unknown valgrind");
+    let Conditions { rustc, target, sets, .. } = conditions;
+    format!("{rustc}, {cc} and {valgrind} on {target} with {}", sets.join(", "))
 }
 
 /// The counts beside each other.
@@ -155,8 +167,13 @@ mod tests {
 
     fn counts(decode: f64) -> Counts {
         let sets = vec!["avx2".to_owned()];
-        let mut counts =
-            Counts::new(Conditions { rustc: "rustc 1.95.0 (abc 2026-04-14)".into(), target: "t".into(), sets });
+        let mut counts = Counts::new(Conditions {
+            rustc: "rustc 1.95.0 (abc 2026-04-14)".into(),
+            cc: Some("cc 12.2.0".into()),
+            valgrind: Some("valgrind-3.19.0".into()),
+            target: "t".into(),
+            sets,
+        });
         counts.add("decode", decode);
         counts
     }
@@ -189,13 +206,28 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_with_another_compiler_or_processor_is_not_compared() {
+    fn a_machine_with_another_compiler_valgrind_or_processor_is_not_compared() {
         let (mut newer, mut lesser) = (counts(9.0), counts(9.0));
         newer.conditions.rustc = "rustc 1.96.0 (def 2026-06-01)".into();
         lesser.conditions.sets.clear();
-        for found in [newer, lesser] {
+        let (mut other_cc, mut other_valgrind) = (counts(9.0), counts(9.0));
+        other_cc.conditions.cc = Some("cc 14.2.0".into());
+        other_valgrind.conditions.valgrind = Some("valgrind-3.24.0".into());
+        for found in [newer, lesser, other_cc, other_valgrind] {
             assert!(matches!(judge(&counts(1.0), &found, PINNED, 0.05), Judgement::NotComparable(_)));
         }
+    }
+
+    #[test]
+    fn a_file_that_does_not_name_the_c_compiler_and_valgrind_is_not_compared() {
+        let written = counts(1.0).text();
+        let named = |line: &&str| line.contains("\"cc\"") || line.contains("\"valgrind\"");
+        let older: String = written.lines().filter(|line| !named(line)).collect();
+        assert_ne!(older, written.replace('\n', ""), "they were named");
+        let Judgement::NotComparable(why) = judge(&Counts::read(&older).unwrap(), &counts(9.0), PINNED, 0.05) else {
+            panic!("nobody knows what the older counts are of");
+        };
+        assert!(why.contains("an unknown C compiler and an unknown valgrind") && why.contains("cc 12.2.0"), "{why}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Unset, `WATERTIGHT_SOAK_MINUTES` gives the short form of `make test`; set, seeds go on for that long.
 
-use crate::story::{Act, Dice, LONG, Place, SHORT, Size, census};
+use crate::story::{Act, Dice, LONG, Place, SHORT, Size, census, soak_minutes};
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
@@ -37,6 +37,11 @@ pub(crate) fn died(status: std::process::ExitStatus) -> bool {
 fn killed_at(size: Size, seed: u64, act: Act, planted: &str) -> Result<(), String> {
     let scratch = tempfile::tempdir().expect("a scratch folder");
     let place = Place::new(&scratch.path().join("here"), &scratch.path().join("aside"), size, seed);
+    killed_in(&place, act, planted)
+}
+
+/// The same in this place.
+pub(crate) fn killed_in(place: &Place, act: Act, planted: &str) -> Result<(), String> {
     if act == Act::Run {
         place.complete(Act::Produce);
     }
@@ -209,8 +214,7 @@ fn orphans_lie_outside_the_log_only() {
 
 #[test]
 fn random_kills_of_pipeline_and_producer_leave_the_tables_exact() {
-    let minutes: Option<u64> = std::env::var("WATERTIGHT_SOAK_MINUTES").ok().and_then(|text| text.parse().ok());
-    let Some(minutes) = minutes else {
+    let Some(minutes) = soak_minutes() else {
         random_story(16, 12).unwrap_or_else(|difference| panic!("{difference}"));
         return;
     };

@@ -4,9 +4,9 @@
 //! Unset, `WATERTIGHT_SOAK_MINUTES` gives the short form of `make test`; set, seeds go on for that long.
 //! A broker answers before it syncs: its own death loses nothing, and what the loss of its power can take is cut off here.
 
-use crate::crash_points::{died, failures};
+use crate::crash_points::{died, failures, killed_in};
 use crate::producer::told;
-use crate::story::{Act, Dice, Place, SHORT, Size, census_of};
+use crate::story::{Act, Dice, Place, SHORT, Size, census_of, soak_minutes};
 use std::process::Child;
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
@@ -179,10 +179,6 @@ fn random_story(seed: u64, kills: Kills) -> Result<Dead, String> {
     ended.map_err(|what| format!("{what}\n{}", place.said()))
 }
 
-fn soak_minutes() -> Option<u64> {
-    std::env::var("WATERTIGHT_SOAK_MINUTES").ok()?.parse().ok()
-}
-
 #[test]
 fn random_kills_of_pipeline_producer_and_broker_leave_the_tables_exact() {
     let Some(minutes) = soak_minutes() else {
@@ -209,14 +205,7 @@ fn sampled(scratch: &tempfile::TempDir, topic: &str) -> Place {
 /// Kills `act` there once, starts everything again until it is done, and compares.
 fn killed_at(act: Act, planted: &str, topic: &str) -> Result<(), String> {
     let scratch = tempfile::tempdir().expect("a scratch folder");
-    let place = sampled(&scratch, topic);
-    if act == Act::Run {
-        place.complete(Act::Produce);
-    }
-    if !died(place.once(act, planted)) {
-        return Err(format!("'{planted}' did not kill it: {}", place.said()));
-    }
-    place.finish()
+    killed_in(&sampled(&scratch, topic), act, planted)
 }
 
 #[test]

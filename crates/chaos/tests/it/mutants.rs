@@ -3,6 +3,7 @@
 //! Unset, `WATERTIGHT_SOAK_MINUTES` gives the short form of `make test`; set, campaigns go on with fresh seeds for that
 //! long: each kind once in ten lakes of its own, and over again.
 
+use crate::story::soak_minutes;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use watertight_mutants::campaign::Of;
@@ -29,9 +30,8 @@ fn campaign(scratch: &Path, seed: u64, lakes: usize, bases: usize, each: usize) 
 
 #[test]
 fn each_planted_fault_is_found_with_its_code_and_place() {
-    let minutes: Option<u64> = std::env::var("WATERTIGHT_SOAK_MINUTES").ok().and_then(|text| text.parse().ok());
     let scratch = tempfile::tempdir().expect("a scratch folder");
-    let Some(minutes) = minutes else {
+    let Some(minutes) = soak_minutes() else {
         let figures = campaign(scratch.path(), 1_000, 6, 6, 2);
         assert!(figures.good(), "{figures}");
         return;

@@ -4,7 +4,7 @@
 //! Needs root, for mounting; elsewhere these tests say so and pass. What ext4 keeps by itself (a file's first fsync
 //! commits its name too) is no proof that a folder's fsync is there: `sync_order` watches the system calls for that.
 
-use crate::story::{Act, Dice, LONG, Place, SHORT, Size, census};
+use crate::story::{Act, Dice, LONG, Place, SHORT, Size, census, soak_minutes};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -238,7 +238,7 @@ fn random_power_cuts_leave_the_tables_exact() {
     if !can_cut() {
         return;
     }
-    let minutes: Option<u64> = std::env::var("WATERTIGHT_SOAK_MINUTES").ok().and_then(|text| text.parse().ok());
+    let minutes = soak_minutes();
     let until = minutes.map(|minutes| Instant::now() + Duration::from_secs(minutes * 60));
     let mut seed = minutes.map_or(34, |_| u64::from(std::process::id()) << 20);
     let (mut stories, mut cuts) = (0, 0);

@@ -228,6 +228,11 @@ pub(crate) fn census_of(place: &Place) -> BTreeMap<(Act, String), u64> {
     passed
 }
 
+/// For how long a soak goes on; `None` in the short form.
+pub(crate) fn soak_minutes() -> Option<u64> {
+    std::env::var("WATERTIGHT_SOAK_MINUTES").ok()?.parse().ok()
+}
+
 /// A small seeded generator.
 pub(crate) struct Dice(pub(crate) u64);
 

@@ -4,12 +4,12 @@
 //! never decreases within a partition, so that each `_event_date` holds a contiguous range of offsets.
 
 mod read;
+mod rows;
 mod stage;
-mod transform;
 
 pub use read::{chunks_between, commits_between};
+pub use rows::bronze_batch;
 pub use stage::BronzeStage;
-pub use transform::bronze_batch;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Chunks → one bronze commit.
 
-use super::transform::bronze_batch;
+use super::rows::bronze_batch;
 use crate::feed::{Chunk, utc_day};
 use crate::runtime::{CommitFailure, Committer, Draft, StreamIdentity};
 use std::collections::BTreeMap;

@@ -7,8 +7,9 @@
 //! asked for: that no more comes is what whoever closes windows says.
 
 use super::commit::CommitFailure;
+use super::fetch::FETCH_WAIT_MAX;
 use super::health::Part;
-use super::stream::{FETCH_WAIT_MAX, Worker};
+use super::stream::Worker;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use watertight_core::port::OffsetRange;

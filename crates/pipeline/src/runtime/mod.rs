@@ -2,6 +2,7 @@
 
 mod commit;
 mod ending;
+mod fetch;
 mod health;
 mod identity;
 mod models;

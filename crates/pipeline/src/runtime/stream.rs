@@ -1,7 +1,9 @@
-//! One stream at work: catch up from bronze, then epoch after epoch: fetch, bronze, silver, gold.
+//! One stream at work: catch up from bronze, then epoch after epoch: fetch (`fetch.rs`), bronze, silver, gold; until a stop,
+//! or until it is done (`ending.rs`).
 
 use super::commit::CommitFailure;
 use super::ending::{Ended, shown};
+use super::fetch::Collected;
 use super::health::{Condition, Part};
 use super::models::Source;
 use super::start::{Started, Starter, Upto};
@@ -13,15 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use watertight_core::books::Took;
-use watertight_core::port::{ErrorKind, Fetched, GapCause, LogReader, OffsetBounds, OffsetRange, PortError};
+use watertight_core::port::{ErrorKind, Fetched, GapCause, OffsetBounds, OffsetRange, PortError};
 use watertight_core::record::Records;
 
-/// Longest wait in one fetch: a stop is noticed within it.
-pub(super) const FETCH_WAIT_MAX: Duration = Duration::from_millis(100);
 /// How often the topic is asked for new partitions.
 const TOPIC_ASKED_EVERY: Duration = Duration::from_secs(1);
-/// Consecutive fetches of a partition are put together up to this many records, so that they are decoded together.
-const MERGED_RECORDS_MAX: usize = 4_096;
 
 /// What bounds an epoch.
 #[derive(Debug, Clone, Copy)]
@@ -117,12 +115,6 @@ pub(super) struct Worker<'a> {
     pub(super) stopped: BTreeSet<i32>,
 }
 
-/// What was fetched for an epoch, and the error that ended the fetching where it is about one partition only.
-struct Collected {
-    fetched: Vec<Fetched>,
-    trouble: Option<PortError>,
-}
-
 impl Worker<'_> {
     /// Feeds silver from bronze where a crash left it behind.
     fn catch_up(&mut self) -> Result<(), CommitFailure> {
@@ -195,45 +187,6 @@ impl Worker<'_> {
         let Starter { parts, def, .. } = self.starter;
         let committer = self.starter.committer(Part::Stream(def.name.clone()));
         committer.retry("ask for offsets", || parts.log.bounds(&def.topic, partition))
-    }
-
-    /// Fetches until the interval is over, a bound is reached, a stop is asked for, nothing more is there, or a partition
-    /// is to stop.
-    fn collect(&mut self, reader: &mut dyn LogReader) -> Result<Collected, CommitFailure> {
-        let bounds = self.starter.setup.bounds;
-        let committer = self.starter.committer(Part::Stream(self.starter.def.name.clone()));
-        let mut deadline = Instant::now() + bounds.interval;
-        let mut collected: Vec<Fetched> = Vec::new();
-        let (mut rows, mut bytes) = (0, 0);
-        while rows < bounds.rows_max && bytes < bounds.bytes_max && !self.starter.stop.requested() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            let per_row = bytes.checked_div(rows).map_or(256, |average: usize| average.max(16));
-            let wanted = (bounds.bytes_max - bytes).min((bounds.rows_max - rows).saturating_mul(per_row));
-            let wait = left.min(FETCH_WAIT_MAX);
-            let batch = match committer.retry("fetch", || reader.fetch(wanted.max(1), wait)) {
-                Err(CommitFailure::Port(error)) if self.stops_one(&error) => match self.pass_over(&error, reader)? {
-                    Some(passed) => passed,
-                    None => return Ok(Collected { fetched: merge(collected), trouble: Some(error) }),
-                },
-                fetched => fetched?,
-            };
-            if batch.is_empty() && self.starter.setup.until.caught_up {
-                break;
-            }
-            if collected.is_empty() && !batch.is_empty() {
-                deadline = Instant::now() + bounds.interval;
-            }
-            for fetched in batch {
-                rows += fetched.records.len();
-                bytes += fetched.records.byte_len();
-                self.seen.insert(fetched.partition, Instant::now());
-                collected.push(fetched);
-            }
-        }
-        Ok(Collected { fetched: merge(collected), trouble: None })
     }
 
     /// Takes what was fetched, and where partitions begin, through all stages; `took` says how long the fetching was.
@@ -333,25 +286,4 @@ impl Worker<'_> {
         }
         Ok(grew)
     }
-}
-
-/// Orders by partition and offset, and puts small neighbours together.
-fn merge(mut fetched: Vec<Fetched>) -> Vec<Fetched> {
-    fetched.sort_by_key(|one| (one.partition, one.from));
-    let mut merged: Vec<Fetched> = Vec::with_capacity(fetched.len());
-    for next in fetched {
-        match merged.last_mut() {
-            Some(last)
-                if last.partition == next.partition
-                    && last.to == next.from
-                    && last.records.len() + next.records.len() <= MERGED_RECORDS_MAX =>
-            {
-                last.records.append(&next.records);
-                last.gaps.extend(next.gaps);
-                last.to = next.to;
-            }
-            _ => merged.push(next),
-        }
-    }
-    merged
 }

@@ -3,8 +3,8 @@
 //! A fold may stop before the end of a chunk: at the record that would touch one event date too many. What was
 //! folded is then committed, and the rest goes into the next commit; the rows are the same either way.
 
+use super::judge::Judged;
 use super::time::StreamTime;
-use super::transform::Judged;
 use crate::feed::{Chunk, utc_day};
 use crate::runtime::unusable;
 use arrow::array::{Array, BooleanArray, RecordBatch};

@@ -3,7 +3,7 @@
 //! The checkpoint is a cache. Whatever is wrong with it costs one warning and the time to read silver's ids. It never
 //! claims a version whose ids it lacks: what could not be appended is made up for by a new base.
 
-use super::transform::id_texts;
+use super::judge::id_texts;
 use crate::runtime::{in_background, is_gone, unusable};
 use arrow::array::RecordBatch;
 use std::time::{Duration, Instant};

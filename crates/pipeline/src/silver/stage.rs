@@ -2,10 +2,10 @@
 
 use super::fold::{Folded, SilverFold};
 use super::gaps::GapsTable;
+use super::judge::Judge;
 use super::known_ids::KnownIds;
 use super::rows::{dead_letter_rows, silver_rows};
 use super::time::StreamTime;
-use super::transform::Judge;
 use crate::feed::{Chunk, DayRows};
 use crate::runtime::{CommitFailure, Committer, Draft, StreamIdentity};
 use std::collections::BTreeMap;

@@ -42,12 +42,6 @@ pub(crate) fn assert_never_decreasing(rows: &[((i32, i64), i64, i32)]) {
 }
 
 /// The books of silver's commits, oldest first.
-fn silver_books(scene: &Scene) -> Vec<Books> {
-    let silver = look(&scene.lake, "silver.notes").expect("the table is there");
-    let commits = silver.commits_after(None).expect("no fault is left");
-    commits.into_iter().filter_map(|commit| commit.books).collect()
-}
-
 #[test]
 fn the_time_of_ingestion_stays_where_it_was_while_the_clock_is_behind_it() {
     let scene = Scene::new();
@@ -103,7 +97,8 @@ fn a_clock_that_jumps_back_and_ahead_between_commits_changes_no_row_but_its_time
         let rows_of = |scene: &Scene| rows::rows(&scene.lake, table, columns);
         assert_eq!(rows_of(jumping), rows_of(steady), "{table}");
     }
-    let last = |scene: &Scene| silver_books(scene).last().and_then(|books| books.watermarks.clone());
+    let last =
+        |scene: &Scene| rows::books(&scene.lake, "silver.notes").last().and_then(|books| books.watermarks.clone());
     assert!(last(steady).is_some());
     assert_eq!(last(jumping), last(steady), "the watermarks are those of the events");
 }
@@ -114,14 +109,14 @@ fn a_clock_behind_the_events_flags_them_and_moves_no_watermark_until_it_is_right
     scene.clock.set(START_US - HOUR_US);
     scene.append(TOPIC, &[note(0, "a", 600, 1), note(0, "b", 0, 1)]);
     assert_eq!(words(&live(&scene.setup_left_open(), &scene.parts())), Vec::<String>::new());
-    let wrong = silver_books(&scene).pop().expect("it committed");
+    let wrong = rows::books(&scene.lake, "silver.notes").pop().expect("it committed");
     assert_eq!((wrong.totals.silver, wrong.totals.future, wrong.totals.late), (2, 2, 0));
     let watermark = |books: &Books| books.watermarks.as_ref().expect("silver has them").partitions[&0].watermark_us;
     assert_eq!(watermark(&wrong), None, "nothing that is not believed moves it");
     scene.clock.set(NOW_US);
     scene.append(TOPIC, &[note(0, "c", 600, 1), note(0, "d", 30, 1)]);
     assert_eq!(words(&live(&scene.setup_left_open(), &scene.parts())), Vec::<String>::new());
-    let right = silver_books(&scene).pop().expect("it committed");
+    let right = rows::books(&scene.lake, "silver.notes").pop().expect("it committed");
     assert_eq!((right.totals.silver, right.totals.future, right.totals.late), (4, 2, 1), "d is late behind c");
     assert_eq!(watermark(&right), Some(START_US + 540 * SECOND_US));
 }
@@ -137,7 +132,7 @@ fn every_decision_about_time_is_in_silvers_books() {
     assert_eq!(words(&live(&at_once(scene.setup_left_open()), &scene.parts())), Vec::<String>::new());
     scene.append(TOPIC, &[note(1, "c", 20, 1)]);
     assert_eq!(words(&live(&at_once(scene.setup()), &scene.parts())), Vec::<String>::new());
-    let books = silver_books(&scene);
+    let books = rows::books(&scene.lake, "silver.notes");
     let decisions: Vec<TimeDecision> = books.iter().flat_map(|books| books.decisions.clone()).collect();
     let watermark_us = START_US - 30 * SECOND_US; // Of b; partition 1 had nothing that could hold it back.
     let end_us = START_US + 60 * SECOND_US; // Of the only window.
@@ -162,7 +157,7 @@ fn is_idle(ending: impl Fn(i32) -> Result<Option<i64>, PortError> + Send + Sync 
     setup.streams[0].event_time.idle_after_us = 0;
     let log = Arc::new(BentLog::ending(&scene.log, ending));
     assert_eq!(words(&live(&setup, &Parts { log, ..scene.parts() })), Vec::<String>::new());
-    let last = silver_books(&scene).pop().expect("the other partition went on");
+    let last = rows::books(&scene.lake, "silver.notes").pop().expect("the other partition went on");
     assert_eq!(last.totals.silver, 2);
     last.watermarks.expect("silver has them").partitions.get(&1).is_some_and(|partition| partition.idle)
 }

@@ -1,11 +1,11 @@
 //! Another worker at the same lake, and a checkpoint of another past: the tables decide, and nothing is mixed.
 
 use super::lives::{tables_of_one_life, wrong_tables};
-use super::rows::{self, look};
+use super::rows;
 use super::scene::{PIPELINE, Scene, TOPIC, live, note, part_one, words};
 use std::sync::Arc;
 use watertight_adapters::memory::lake::{Gate, LakeCall, LakeFault, MemoryLake, When};
-use watertight_core::books::{Books, CommitKind};
+use watertight_core::books::Books;
 use watertight_pipeline::runtime::{CommitBounds, Parts, Setup};
 use watertight_state::{IndexOptions, Load, StateIdentity, StateStore};
 
@@ -69,10 +69,7 @@ fn a_decision_about_time_does_not_pass_behind_the_commits_of_another_worker() {
     let append = || scene.append(TOPIC, &[note(0, "c", 600, 1)]);
     let troubles = overtaken(&scene, &setup, ("silver.notes", 1), append);
     assert!(troubles.is_empty(), "{troubles:?}");
-    let silver = look(&scene.lake, "silver.notes").expect("the table is there");
-    let commits = silver.commits_after(None).expect("no fault is left");
-    let books = commits.into_iter().filter_map(|commit| commit.books).filter(|books| books.kind == CommitKind::Append);
-    let books: Vec<Books> = books.collect();
+    let books = rows::books(&scene.lake, "silver.notes");
     let watermark = |books: &Books| books.watermarks.as_ref().and_then(|watermarks| watermarks.stream_us);
     for pair in books.windows(2) {
         assert!(pair[0].totals.silver <= pair[1].totals.silver, "totals go back: {pair:?}");

@@ -96,8 +96,7 @@ fn a_partition_that_stopped_holds_the_stream_back_even_where_it_was_idle() {
     let after = newest(&scene, "silver.notes").watermarks.expect("silver has them");
     assert_eq!(after.stream_us, Some(START_US - 60 * SECOND_US), "where partition 0 stands");
     assert!(!after.partitions[&0].idle && after.partitions[&1].idle, "{after:?}");
-    let silver = look(&scene.lake, "silver.notes").expect("the table is there").commits_after(None);
-    let books = silver.expect("no fault is left").into_iter().filter_map(|commit| commit.books);
+    let books = rows::books(&scene.lake, "silver.notes").into_iter();
     let decisions: Vec<TimeDecision> = books.flat_map(|books| books.decisions).collect();
     let lifted = TimeDecision::Lifted { partition: 0, at: 1, watermark_us: before.stream_us };
     assert!(decisions.contains(&lifted), "it is written down: {decisions:?}");

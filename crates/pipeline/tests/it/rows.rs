@@ -4,6 +4,7 @@ use super::scene::{PIPELINE, Scene, unheard};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use watertight_core::books::{Books, CommitKind};
 use watertight_core::port::{Lake, LakeTable};
 use watertight_pipeline::ops::{CommitCopier, CopiedTable};
 use watertight_pipeline::runtime::Stop;
@@ -17,6 +18,13 @@ pub(crate) type Tables = BTreeMap<String, Vec<String>>;
 pub(crate) fn look(lake: &dyn Lake, table: &str) -> Option<Box<dyn LakeTable>> {
     let (schema_name, table) = table.split_once('.').expect("a schema and a table");
     lake.look(schema_name, table).expect("no fault is left")
+}
+
+/// The books of a table's appends, oldest first.
+pub(crate) fn books(lake: &dyn Lake, table: &str) -> Vec<Books> {
+    let commits = look(lake, table).expect("the table is there").commits_after(None).expect("no fault is left");
+    let books = commits.into_iter().filter_map(|commit| commit.books);
+    books.filter(|books| books.kind == CommitKind::Append).collect()
 }
 
 /// All rows of a table, sorted; `columns` empty = all columns. A null is told from an empty text.

@@ -1,12 +1,11 @@
 //! Where a stream begins to read its topic: decided once, for empty partitions too, and kept in the tables.
 
 use super::bent::{BentLake, BentLog};
-use super::rows::{books_not_copied_once, look, rows};
+use super::rows::{books, books_not_copied_once, look, rows};
 use super::scene::{START_US, Scene, TOPIC, live, note, words};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use watertight_core::books::{Books, CommitKind};
 use watertight_core::port::EventLog;
 use watertight_core::schema::StartAt;
 use watertight_pipeline::runtime::{Parts, Setup};
@@ -32,16 +31,9 @@ fn positions(scene: &Scene, table: &str) -> Vec<(i32, i64)> {
     table.state().positions.iter().map(|(key, next)| (key.partition, *next)).collect()
 }
 
-/// The books of a table's appends, oldest first.
-fn books(scene: &Scene, table: &str) -> Vec<Books> {
-    let commits = look(&scene.lake, table).expect("the table is there").commits_after(None);
-    let books = commits.expect("no fault is left").into_iter().filter_map(|commit| commit.books);
-    books.filter(|books| books.kind == CommitKind::Append).collect()
-}
-
 /// What the first append of a table covers: partition, from, to.
 fn first_entries(scene: &Scene, table: &str) -> Vec<(i32, i64, i64)> {
-    let first = books(scene, table).into_iter().next().expect("an append");
+    let first = books(&scene.lake, table).into_iter().next().expect("an append");
     first.entries.iter().map(|entry| (entry.partition, entry.from, entry.to)).collect()
 }
 
@@ -88,7 +80,7 @@ fn at_given_offsets_the_books_begin_there_and_partitions_that_are_not_named_at_t
     for table in ["bronze.notes", "silver.notes"] {
         assert_eq!(first_entries(&scene, table), [(0, 2, 2), (1, 1, 1)], "{table}");
         assert_eq!(positions(&scene, table), [(0, 3), (1, 2)], "{table}");
-        let totals = books(&scene, table).last().expect("an append").totals;
+        let totals = books(&scene.lake, table).last().expect("an append").totals;
         assert_eq!(
             (totals.records, totals.no_record, totals.lost),
             (2, 0, 0),

@@ -6,7 +6,6 @@ use super::rows::{self, books_not_copied_once, differences, look};
 use super::scene::{Event, PATIENCE, Scene, TOPIC, live, note, part_one, part_two, unheard, words};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use watertight_core::books::{Books, CommitKind};
 use watertight_core::port::EventLog;
 use watertight_pipeline::runtime::{Condition, Health, Part, Parts, RunUntil, Setup, Stop, Upto, run};
 
@@ -133,12 +132,6 @@ fn positions_of_first_life(scene: &Scene, table: &str) -> Vec<(i32, i64)> {
 }
 
 /// The books of silver's appends, oldest first.
-fn silver_books(scene: &Scene) -> Vec<Books> {
-    let silver = look(&scene.lake, "silver.notes").expect("the table is there");
-    let commits = silver.commits_after(None).expect("no fault is left");
-    commits.into_iter().filter_map(|commit| commit.books).filter(|books| books.kind == CommitKind::Append).collect()
-}
-
 #[test]
 fn what_bronze_has_of_a_topic_that_was_made_anew_still_comes_to_silver_and_gold() {
     let scene = Scene::new();
@@ -189,12 +182,16 @@ fn several_lives_of_a_topic_are_finished_in_the_order_in_which_they_were_lived()
         assert_eq!(words(&live(&bronze_only(&scene), &scene.parts())), Vec::<String>::new());
         scene.make_anew();
     }
-    assert!(silver_books(&scene).is_empty(), "a run that ends at bronze finishes no earlier life either");
+    assert!(
+        rows::books(&scene.lake, "silver.notes").is_empty(),
+        "a run that ends at bronze finishes no earlier life either"
+    );
     scene.append(TOPIC, &[note(0, "d", 200, 4)]);
     assert_eq!(words(&live(&scene.setup(), &scene.parts())), Vec::<String>::new());
     let rows = rows::rows(&scene.lake, "silver.notes", &["id", "n"]);
     assert_eq!(rows, ["id=a, n=1", "id=b, n=2", "id=c, n=3", "id=d, n=4"], "the first a is the one that was first");
-    let mut lives: Vec<String> = silver_books(&scene).into_iter().map(|books| books.incarnation).collect();
+    let mut lives: Vec<String> =
+        rows::books(&scene.lake, "silver.notes").into_iter().map(|books| books.incarnation).collect();
     lives.dedup();
     assert_eq!(lives, ["log-000000", "log-000001", "log-000002"]);
     assert_eq!(rows::rows(&scene.lake, "gold.per_minute", &["notes"]), ["notes=1", "notes=1", "notes=2"]);

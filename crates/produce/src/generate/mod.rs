@@ -9,6 +9,7 @@ mod bench;
 mod draw;
 mod fields;
 mod items;
+mod malformed;
 mod plan;
 mod schedule;
 mod source;

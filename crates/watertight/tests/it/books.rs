@@ -1,6 +1,6 @@
 //! The books as users read them: the table `ops.commits`.
 
-use super::{fine, scratch, watertight_with_input};
+use super::{fine, produce_notes, scratch};
 use std::path::Path;
 
 const PIPELINE: &str = "
@@ -19,9 +19,9 @@ models:
   per_minute: { from: notes, window: 1 min, sql: \"SELECT window_start, count(*) AS notes FROM notes GROUP BY window_start\" }
 ";
 
+/// The rows of an answer.
 fn sql(dir: &Path, query: &str) -> Vec<String> {
-    let printed = fine(dir, &["sql", "-f", "p.yaml", "--format", "csv", query]);
-    printed.lines().skip(1).map(str::to_owned).collect()
+    super::sql(dir, "p.yaml", query).lines().skip(1).map(str::to_owned).collect()
 }
 
 /// Bytes of the Parquet files below a table's folder.
@@ -50,9 +50,7 @@ fn every_append_says_its_bytes_and_how_long_its_steps_took() {
         format!("{{\"id\":\"e{day}\",\"at\":\"{date}T00:00:00Z\"}}\n")
     };
     let lines: String = (0..130).map(line).chain(["not json\n".to_owned()]).collect();
-    let arguments = ["produce", "-f", "p.yaml", "--stream", "notes", "--input", "-"];
-    let produced = watertight_with_input(dir, &arguments, &lines);
-    assert_eq!(produced.code, Some(0), "{}", produced.err);
+    produce_notes(dir, &[], &lines);
     fine(dir, &["run", "-f", "p.yaml", "--until-caught-up", "--close-windows"]);
 
     for (table, steps) in [

@@ -1,5 +1,6 @@
 //! The program on Kafka, as a new user would type it, on a broker of the lab: and what it says when there is none.
 
+use super::running::{Running, until};
 use super::{Answer, fine, scratch, watertight};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -9,7 +10,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::Value;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use watertight_lab::kafka::shared;
 
@@ -204,16 +205,6 @@ fn what_lies_behind_an_open_transaction_is_told_and_no_window_closes_over_it_unt
     assert!(ran.err.contains("stock_ticks: 103 records: "), "{}", ran.err);
 }
 
-/// A pipeline that runs until it is killed, at the latest when the test ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn brokers_that_are_away_are_told_in_seconds_and_waited_for_by_run() {
     let dir = scratch();
@@ -231,29 +222,11 @@ fn brokers_that_are_away_are_told_in_seconds_and_waited_for_by_run() {
     assert_eq!(produced.code, Some(1), "{}", produced.err);
     assert!(produced.err.contains("error: the event log refused: "), "{}", produced.err);
 
-    let child = Command::new(env!("CARGO_BIN_EXE_watertight"))
-        .args(["run", "-f", FILE])
-        .current_dir(dir)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    let mut running = Running(child);
-    let began = Instant::now();
-    while !watertight(dir, &["status", "-f", FILE]).out.contains("WAITING: open the topic: ") {
-        assert!(began.elapsed() < PATIENCE, "it does not say that it waits");
-    }
-    assert!(Command::new("kill").arg(running.0.id().to_string()).status().expect("kill runs").success());
-    let began = Instant::now();
-    let ended = loop {
-        if let Some(ended) = running.0.try_wait().expect("waited for") {
-            break ended;
-        }
-        assert!(began.elapsed() < PATIENCE, "it does not end");
-        std::thread::sleep(Duration::from_millis(50));
-    };
-    assert_eq!(ended.code(), Some(0), "asked to stop, with nothing in hand");
+    let running = Running::start(dir, &["run", "-f", FILE]);
+    until(dir, "it says that it waits", || {
+        watertight(dir, &["status", "-f", FILE]).out.contains("WAITING: open the topic: ").then_some(())
+    });
+    assert_eq!(running.stop(), Some(0), "asked to stop, with nothing in hand");
 }
 
 #[test]

@@ -6,16 +6,23 @@ mod demo;
 mod init;
 mod kafka;
 mod kills;
+mod models;
 mod not_balanced;
+mod notes;
 mod producing;
+mod restarts;
+mod rows;
 mod runbook_sql;
+mod running;
 mod schema;
+mod segment_log;
 mod status;
+mod stocks;
 mod topics;
+mod truth;
 mod validate;
 mod verify;
 mod verify_beside;
-mod whole_path;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -60,6 +67,18 @@ fn fine(dir: &Path, arguments: &[&str]) -> String {
     let answer = watertight(dir, arguments);
     assert_eq!(answer.code, Some(0), "{arguments:?}: {}{}", answer.out, answer.err);
     answer.out
+}
+
+/// Sends lines to the stream `notes` of `p.yaml`.
+fn produce_notes(dir: &Path, more: &[&str], lines: &str) {
+    let arguments = [&["produce", "-f", "p.yaml", "--stream", "notes", "--input", "-"], more].concat();
+    let produced = watertight_with_input(dir, &arguments, lines);
+    assert_eq!(produced.code, Some(0), "{}", produced.err);
+}
+
+/// The answer to a query as CSV, with the names of its columns.
+fn sql(dir: &Path, file: &str, query: &str) -> String {
+    fine(dir, &["sql", "-f", file, "--format", "csv", query])
 }
 
 fn scratch() -> tempfile::TempDir {

@@ -1,10 +1,11 @@
 //! `watertight status`: what it says when something is missing, damaged, full, or dead; and Ctrl-C in `sql`.
 
-use super::{fine, scratch, watertight, watertight_with_input};
+use super::running::{Running, until};
+use super::{fine, produce_notes, scratch, watertight};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 const PIPELINE: &str = "
 pipeline: notes
@@ -28,9 +29,7 @@ fn pipeline(dir: &Path) {
 
 fn produce(dir: &Path, ids: std::ops::Range<u32>) {
     let lines: String = ids.map(|n| format!("{{\"id\":\"e{n}\",\"at\":\"2026-03-01T10:00:00Z\"}}\n")).collect();
-    let produced =
-        watertight_with_input(dir, &["produce", "-f", "p.yaml", "--stream", "notes", "--input", "-"], &lines);
-    assert_eq!(produced.code, Some(0), "{}", produced.err);
+    produce_notes(dir, &[], &lines);
 }
 
 fn json(dir: &Path) -> (Option<i32>, serde_json::Value) {
@@ -56,38 +55,6 @@ fn listing(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         }
     }
     found
-}
-
-/// A child that is killed when the test ends, however.
-struct Running(Child);
-
-impl Running {
-    fn start(dir: &Path, arguments: &[&str]) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_watertight"))
-            .args(arguments)
-            .current_dir(dir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        Self(child)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(30), "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// A mounted folder; `None` where this process may not mount, such as for another user than root.
@@ -204,22 +171,23 @@ fn a_full_disk_is_told_while_it_lasts_and_not_after_the_process_was_killed() {
     let Some(_mount) = Mount::new(&disk, &[&["-t", "tmpfs", "-o", "size=8m", "tmpfs"]]) else { return };
     produce(dir, 0..3);
     let mut running = Running::start(dir, &["run", "-f", "p.yaml"]);
-    until("three rows in silver", || json(dir).1["streams"][0]["outcome"]["silver"].as_u64() == Some(3));
+    until(dir, "three rows in silver", || {
+        (json(dir).1["streams"][0]["outcome"]["silver"].as_u64() == Some(3)).then_some(())
+    });
     let mut filler = std::fs::File::create(disk.join("filler")).expect("made");
     let mut produced = 3;
-    until("WAITING is shown", || {
+    until(dir, "WAITING is shown", || {
         // Again and again: the pipeline may have freed a temporary file.
         for block in [64 << 10, 4096, 1] {
             while std::io::Write::write_all(&mut filler, &vec![1_u8; block]).is_ok() {}
         }
         produce(dir, produced..produced + 1);
         produced += 1;
-        text(dir).contains("WAITING: ")
+        text(dir).contains("WAITING: ").then_some(())
     });
     let said = json(dir).1;
     assert_eq!(said["streams"][0]["reading"]["condition"], "waiting", "{said}");
-    running.0.kill().expect("killed");
-    running.0.wait().expect("reaped");
+    running.kill();
     let text = text(dir);
     assert!(text.contains("(not running)") && !text.contains("WAITING"), "{text}");
     drop(filler); // Space is given back once nobody has the file open.
@@ -238,17 +206,9 @@ fn ctrl_c_ends_a_query_that_is_under_way_with_1_and_says_so() {
                  select count(*) from n, m where (a * b) % 7 = 9";
     let mut running = Running::start(dir, &["sql", "-f", "p.yaml", query]);
     std::thread::sleep(Duration::from_secs(3));
-    assert!(running.0.try_wait().expect("asked").is_none(), "it is still at work");
-    let sent = Command::new("kill").args(["-INT", &running.0.id().to_string()]).status().expect("sent");
-    assert!(sent.success());
-    let mut status = None;
-    until("the query ends", || {
-        status = running.0.try_wait().expect("asked");
-        status.is_some()
-    });
-    let mut said = String::new();
-    let mut stderr = running.0.stderr.take().expect("piped");
-    std::io::Read::read_to_string(&mut stderr, &mut said).expect("read");
-    assert_eq!(status.and_then(|status| status.code()), Some(1), "{said}");
+    assert!(running.is_at_work(), "it ended before it was told to");
+    running.signal("INT");
+    let (code, said) = (running.ended(), running.said());
+    assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("interrupted"), "{said}");
 }

@@ -1,9 +1,8 @@
 //! A topic that is deleted and made anew, and one that gets more partitions, as the program meets them.
 
-use super::{fine, scratch, watertight, watertight_with_input};
+use super::running::{Running, until};
+use super::{fine, produce_notes, scratch, watertight};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 
 const PIPELINE: &str = "
 pipeline: notes
@@ -24,8 +23,6 @@ models:
     sql: SELECT window_start, count(*) AS notes FROM notes GROUP BY window_start
 commit: { interval: 50 ms }
 ";
-/// Longest that anything here may take: far more than it needs on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One event for each id, a second apart; the first at that minute.
 fn produce<'a>(dir: &Path, minute: u32, ids: impl IntoIterator<Item = &'a str>) {
@@ -33,68 +30,17 @@ fn produce<'a>(dir: &Path, minute: u32, ids: impl IntoIterator<Item = &'a str>) 
         format!("{{\"id\":\"{id}\",\"at\":\"2026-03-01T10:{minute:02}:{second:02}Z\"}}\n")
     };
     let input: String = ids.into_iter().enumerate().map(event).collect();
-    let arguments = ["produce", "-f", "p.yaml", "--stream", "notes", "--input", "-"];
-    let answer = watertight_with_input(dir, &arguments, &input);
-    assert_eq!(answer.code, Some(0), "{}", answer.err);
+    produce_notes(dir, &[], &input);
 }
 
 fn sql(dir: &Path, query: &str) -> String {
-    fine(dir, &["sql", "-f", "p.yaml", "--format", "csv", query])
+    super::sql(dir, "p.yaml", query)
 }
 
-/// A pipeline that runs until it is killed, at the latest when the test ends.
-struct Running<'a> {
-    child: Child,
-    dir: &'a Path,
-}
-
-impl<'a> Running<'a> {
-    fn start(dir: &'a Path) -> Self {
-        let said = std::fs::File::create(dir.join("said.log")).expect("a log");
-        let child = Command::new(env!("CARGO_BIN_EXE_watertight"))
-            .args(["run", "-f", "p.yaml"])
-            .current_dir(dir)
-            .env_remove("WATERTIGHT_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(said)
-            .spawn()
-            .expect("the program starts");
-        Self { child, dir }
-    }
-
-    fn said(&self) -> String {
-        std::fs::read_to_string(self.dir.join("said.log")).unwrap_or_default()
-    }
-
-    /// Waits until silver has so many rows; the table may not be there yet.
-    fn wait_for_rows(&self, rows: usize) {
-        let began = Instant::now();
-        let count = ["sql", "-f", "p.yaml", "--format", "csv", "select count(*) as c from silver.notes"];
-        while watertight(self.dir, &count).out != format!("c\n{rows}\n") {
-            assert!(began.elapsed() < PATIENCE, "{rows} rows do not come: {}", self.said());
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    fn wait_for_its_end(&mut self) -> ExitStatus {
-        let began = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("looked at") {
-                return status;
-            }
-            assert!(began.elapsed() < PATIENCE, "it goes on: {}", self.said());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Waits until silver has so many rows; the table may not be there yet.
+fn wait_for_rows(dir: &Path, rows: usize) {
+    let count = ["sql", "-f", "p.yaml", "--format", "csv", "select count(*) as c from silver.notes"];
+    until(dir, "rows in silver", || (watertight(dir, &count).out == format!("c\n{rows}\n")).then_some(()));
 }
 
 /// Two lives of the topic with three records each, of which one is a duplicate, are in the tables.
@@ -166,12 +112,12 @@ fn a_topic_deleted_under_a_running_pipeline_ends_it_with_1_and_the_next_run_read
     let dir = dir.path();
     std::fs::write(dir.join("p.yaml"), PIPELINE).expect("written");
     produce(dir, 0, ["a", "b", "c"]);
-    let mut running = Running::start(dir);
-    running.wait_for_rows(3);
+    let mut running = Running::start(dir, &["run", "-f", "p.yaml"]);
+    wait_for_rows(dir, 3);
     std::fs::rename(dir.join("data/log/notes"), dir.join("away")).expect("the topic's folder");
-    let ended = running.wait_for_its_end();
+    let ended = running.ended();
     let said = running.said();
-    assert_eq!(ended.code(), Some(1), "{said}");
+    assert_eq!(ended, Some(1), "{said}");
     // Noticed by the reader, or by the question for new partitions.
     let named = said.contains("was removed or made anew") || said.contains("was deleted while it was read");
     assert!(said.contains("error: stream notes: ") && named, "{said}");
@@ -186,12 +132,12 @@ fn partitions_that_a_producer_adds_are_found_by_the_pipeline_that_runs_and_read_
     let dir = dir.path();
     std::fs::write(dir.join("p.yaml"), PIPELINE).expect("written");
     produce(dir, 0, ["a", "b", "c"]);
-    let running = Running::start(dir);
-    running.wait_for_rows(3);
+    let running = Running::start(dir, &["run", "-f", "p.yaml"]);
+    wait_for_rows(dir, 3);
     std::fs::write(dir.join("p.yaml"), PIPELINE.replace("partitions: 1", "partitions: 6")).expect("written");
     let ids: Vec<String> = (0..40).map(|n| format!("n{n}")).collect();
     produce(dir, 5, ids.iter().map(String::as_str));
-    running.wait_for_rows(43);
+    wait_for_rows(dir, 43);
     drop(running);
     let added = "select count(distinct _kafka_partition) >= 3 as several from bronze.notes";
     assert_eq!(sql(dir, added), "several\ntrue\n", "the ids are spread over the added partitions too");

@@ -1,12 +1,11 @@
 //! `watertight verify` on a small lake of its own: balanced, at fault, not to be checked; certificates; following a run.
 
-use super::{fine, scratch, watertight, watertight_with_input};
+use super::running::{Running, until};
+use super::{fine, produce_notes, scratch, sql, watertight};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 pub(super) const PIPELINE: &str = "
 pipeline: notes
@@ -37,9 +36,7 @@ pub(super) fn lake(dir: &Path) {
 }
 
 pub(super) fn produce(dir: &Path, lines: &str) {
-    let arguments = ["produce", "-f", "p.yaml", "--stream", "notes", "--input", "-", "--ledger", LEDGER];
-    let produced = watertight_with_input(dir, &arguments, lines);
-    assert_eq!(produced.code, Some(0), "{}", produced.err);
+    produce_notes(dir, &["--ledger", LEDGER], lines);
 }
 
 /// Brings one more event into the tables.
@@ -54,7 +51,7 @@ pub(super) fn one_more(dir: &Path, id: &str) -> (PathBuf, i64, i64) {
     bring(dir, id);
     let file = files(&dir.join("data/lake/silver/notes")).difference(&before).next().expect("a new file").clone();
     let query = format!("select _kafka_partition, _kafka_offset from silver.notes where event_id = '{id}'");
-    let row = fine(dir, &["sql", "-f", "p.yaml", "--format", "csv", &query]);
+    let row = sql(dir, "p.yaml", &query);
     let row = row.lines().nth(1).and_then(|row| row.split_once(',')).expect("a row");
     (file, row.0.parse().expect("a partition"), row.1.parse().expect("an offset"))
 }
@@ -243,50 +240,6 @@ fn status_shows_the_last_verdict_over_the_whole_lake() {
     let (text, verified) = status(dir);
     assert_eq!(verified["verdict"].as_str(), Some("findings"), "a look at a part hides nothing: {verified}");
     assert!(text.contains(" findings, ") && text.contains(": run `watertight verify` for them"), "{text}");
-}
-
-/// A child that is killed when the test ends, however.
-pub(super) struct Running(Child);
-
-impl Running {
-    pub(super) fn start(dir: &Path, arguments: &[&str]) -> Self {
-        let out = File::create(dir.join(format!("{}.out", arguments[0]))).expect("made");
-        let err = File::create(dir.join(format!("{}.err", arguments[0]))).expect("made");
-        let child = Command::new(env!("CARGO_BIN_EXE_watertight"))
-            .args(arguments)
-            .current_dir(dir)
-            .stdin(Stdio::null())
-            .stdout(out)
-            .stderr(err)
-            .spawn();
-        Self(child.expect("the program starts"))
-    }
-
-    /// Tells it to stop; gives its exit code.
-    pub(super) fn stop(mut self) -> Option<i32> {
-        let sent = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().expect("sent");
-        assert!(sent.success());
-        self.0.wait().expect("it ends").code()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-pub(super) fn until<T>(dir: &Path, what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(value) = holds() {
-            return value;
-        }
-        let said = fs::read_to_string(dir.join("verify.out")).unwrap_or_default();
-        assert!(began.elapsed() < Duration::from_secs(60), "waited in vain: {what}\n{said}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// The rounds that were told so far.

@@ -1,7 +1,8 @@
 //! What lies beside the tables that `watertight verify` looks at: the log, files that it writes and reads, a lake that is not
 //! there yet, and what it leaves for `status`.
 
-use super::verify::{LEDGER, PIPELINE, Running, bring, codes, files, lake, status, until, verify};
+use super::running::{Running, until};
+use super::verify::{LEDGER, PIPELINE, bring, codes, files, lake, status, verify};
 use super::{fine, scratch, watertight};
 use serde_json::Value;
 use std::fs;

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::system::SystemIds;
+use std::time::{Duration, Instant};
+use watertight_core::port::{Fetched, Gap, OffsetRange};
 
 const TOPIC: &str = "ticks";
 

@@ -1,11 +1,11 @@
 //! What others do to topics: clients set up by hand, none of them ours.
 
+use super::block_on;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use watertight_lab::kafka::Cluster;
@@ -88,12 +88,12 @@ impl Others {
             .fold(NewTopic::new(topic, partitions, TopicReplication::Fixed(1)), |made, (name, value)| {
                 made.set(name, value)
             });
-        let results = wait(self.admin().create_topics([&made], &options())).expect("an answer");
+        let results = block_on(self.admin().create_topics([&made], &options())).expect("an answer");
         results.into_iter().for_each(|result| drop(result.expect("made")));
     }
 
     pub(crate) fn delete(&self, topic: &str) {
-        let results = wait(self.admin().delete_topics(&[topic], &options())).expect("an answer");
+        let results = block_on(self.admin().delete_topics(&[topic], &options())).expect("an answer");
         results.into_iter().for_each(|result| drop(result.expect("deleted")));
     }
 
@@ -101,7 +101,7 @@ impl Others {
     pub(crate) fn delete_records(&self, topic: &str, before: i64) {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, 0, Offset::Offset(before)).expect("an offset");
-        let deleted = wait(self.admin().delete_records(&list, &options())).expect("an answer");
+        let deleted = block_on(self.admin().delete_records(&list, &options())).expect("an answer");
         deleted.elements().iter().for_each(|element| element.error().expect("deleted"));
     }
 }
@@ -116,8 +116,4 @@ pub(crate) fn put(producer: &BaseProducer, topic: &str, partition: i32, values: 
 
 fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
-}
-
-fn wait<T>(answer: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(answer)
 }

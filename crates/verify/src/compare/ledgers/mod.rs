@@ -15,6 +15,7 @@
 
 mod ahead;
 mod doubt;
+mod enter;
 mod file;
 mod join;
 mod range;
@@ -24,21 +25,16 @@ mod tests;
 
 pub(in crate::compare) use join::Known;
 
-use super::conservation::{id_texts, positions, typed};
 use super::stream::{Blind, Stream, blind_files};
 use crate::finding::{Findings, Place, Unable};
-use crate::lake::{PositionKey, Table};
+use crate::lake::PositionKey;
 use crate::report::{LedgerReport, Part};
 use crate::request::{LogView, Request};
-use crate::rows::DataFile;
 use crate::spill::Buckets;
-use arrow::array::{Array, RecordBatch, StringArray};
-use arrow::datatypes::DataType;
+use enter::{lines, rows, silver_ids};
 use file::Header;
-use join::{
-    AtPosition, BRONZE, DEAD, DUE, LINE, NAMED, Named, OfId, SILVER, at_position, incarnation_key, ledger_id, of_id,
-};
-use range::{first_offset, next_offset};
+use join::{AtPosition, BRONZE, DEAD, DUE, LINE, NAMED, Named, OfId, at_position, incarnation_key, of_id};
+use range::next_offset;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tell::Missing;
@@ -211,114 +207,6 @@ fn check_stream(
         (0_u16..).zip(read.iter()).map(|(number, ledger)| tell::report(ledger, above(number), request)).collect();
     tell::tell(stream, read, found, findings);
     Ok(reports)
-}
-
-/// Enters a ledger's lines, from where bronze begins as far as it has come.
-fn lines(
-    stream: &Stream<'_>,
-    path: PathBuf,
-    header: Header,
-    number: u16,
-    request: &Request,
-    known: &mut Buckets<Known>,
-) -> Result<Ledger, Unable> {
-    let incarnation = incarnation_key(&header.incarnation);
-    let mut range: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
-    let mut last: BTreeMap<i32, i64> = BTreeMap::new();
-    let mut before: BTreeMap<i32, u64> = BTreeMap::new();
-    let mut lines = 0_u64;
-    file::read(&path, &mut |line| {
-        lines = lines.saturating_add(1);
-        let largest = last.entry(line.partition).or_insert(line.offset);
-        *largest = (*largest).max(line.offset);
-        let (first, next) = *range.entry(line.partition).or_insert_with(|| {
-            let (bronze, incarnation) = (stream.bronze.0, &header.incarnation);
-            (first_offset(bronze, incarnation, line.partition), next_offset(bronze, incarnation, line.partition))
-        });
-        if line.offset < first {
-            let count = before.entry(line.partition).or_default();
-            *count = count.saturating_add(1);
-        }
-        if line.offset < first || line.offset >= next || !request.scope.has_partition(line.partition) {
-            return Ok(());
-        }
-        known.push(Known::of(incarnation, (line.partition, line.offset), LINE, number, ledger_id(line.id)))
-    })?;
-    Ok(Ledger { path, header, lines, last, before, ahead: BTreeMap::new() })
-}
-
-/// Shows the batches of every live file of a table; gives the files that cannot be opened. That was told when the files
-/// were looked at.
-fn batches(
-    table: &Table,
-    columns: &[&str],
-    each: &mut dyn FnMut(&RecordBatch) -> Result<Result<(), String>, Unable>,
-) -> Result<BTreeSet<String>, Unable> {
-    let mut failed = BTreeSet::new();
-    for (path, file) in &table.live {
-        let place = || Place::table(&table.name.to_string()).in_file(path);
-        let Ok(open) = DataFile::open(table, file) else {
-            failed.insert(path.clone());
-            continue;
-        };
-        for batch in open.batches(columns) {
-            let batch = batch.map_err(|problem| Unable { place: place(), why: problem.to_string() })?;
-            each(&batch)?.map_err(|why| Unable { place: place(), why })?;
-        }
-    }
-    Ok(failed)
-}
-
-/// Enters the positions that a table holds.
-fn rows(
-    table: &Table,
-    kind: u8,
-    incarnations: &BTreeMap<u64, &str>,
-    request: &Request,
-    known: &mut Buckets<Known>,
-) -> Result<BTreeSet<String>, Unable> {
-    batches(table, &["_kafka_partition", "_kafka_offset", "_log_incarnation"], &mut |batch| {
-        let read = positions(batch).and_then(|positions| {
-            let of: StringArray = typed(batch, "_log_incarnation", &DataType::Utf8)?;
-            Ok((positions, of))
-        });
-        let ((partitions, offsets), of) = match read {
-            Ok(read) => read,
-            Err(why) => return Ok(Err(why)),
-        };
-        let mut cached: Option<(&str, u64)> = None;
-        for row in 0..batch.num_rows() {
-            if of.is_null(row) || !request.scope.has_partition(partitions.value(row)) {
-                continue;
-            }
-            let name = of.value(row);
-            let key = match cached {
-                Some((same, key)) if same == name => key,
-                _ => incarnation_key(name),
-            };
-            cached = Some((name, key));
-            if incarnations.contains_key(&key) {
-                known.push(Known::of(key, (partitions.value(row), offsets.value(row)), kind, 0, 0))?;
-            }
-        }
-        Ok(Ok(()))
-    })
-}
-
-/// Enters the ids of silver.
-fn silver_ids(table: &Table, named: &mut Buckets<Named>) -> Result<BTreeSet<String>, Unable> {
-    batches(table, &["event_id", "_kafka_partition", "_kafka_offset"], &mut |batch| {
-        let (ids, (partitions, offsets)) = match id_texts(batch).and_then(|ids| Ok((ids, positions(batch)?))) {
-            Ok(read) => read,
-            Err(why) => return Ok(Err(why)),
-        };
-        for row in (0..ids.len()).filter(|row| ids.is_valid(*row)) {
-            let id = ledger_id(ids.value(row));
-            let (partition, offset) = (partitions.value(row), offsets.value(row));
-            named.push(Named { id, kind: SILVER, partition, offset, ledger: 0 })?;
-        }
-        Ok(Ok(()))
-    })
 }
 
 /// What positions are judged with.

@@ -5,9 +5,9 @@ mod lives;
 mod positions;
 mod records;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-use watertight_adapters::kafka::{KafkaLog, KafkaOptions};
+use watertight_adapters::kafka::KafkaLog;
 use watertight_core::port::{EventLog, Fetched, Gap, GapCause, LogReader, PortError, ReadFrom};
 use watertight_lab::kafka::{Cluster, ClusterOptions};
 
@@ -17,9 +17,7 @@ const WAIT: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn log(cluster: &Cluster) -> KafkaLog {
-    let options =
-        KafkaOptions { bootstrap: cluster.bootstrap(), properties: BTreeMap::new(), replication_factor: None };
-    KafkaLog::new(options).expect("options")
+    super::log_at(&cluster.bootstrap())
 }
 
 /// A cluster that the test may break.

@@ -1,8 +1,8 @@
 //! Of which table of a name the copies are: one that was removed and made anew has another id, and versions from 0 again.
 //!
 //! A row says by `table_id` which table it is of (docs/adr/0018). Older rows do not: they are of the table that is there
-//! where one of its commits is among them, else of the one whose copies go on where they end, else of a table that is no
-//! more. Copies are held against the table that is there; of a former one it is only said that it was there, and how far
+//! where one of its commits is among them, else of the one whose copies go on where they end, else of the one that the
+//! copier took over where they end and that had no commit since, else of a table that is no more. Copies are held against the table that is there; of a former one it is only said that it was there, and how far
 //! it had come. That the copies of each reach without a hole up to the version that the copier's position names is checked
 //! here.
 
@@ -93,9 +93,10 @@ pub(super) fn told_apart(
     let (mut copied, nowhere) = (Copied::default(), BTreeMap::new());
     for (name, mut lives) in copies {
         let table = tables.get(&name).copied();
-        let unnamed = settle_unnamed(&name, &mut lives, table, findings);
+        let reached = reached.get(&name).unwrap_or(&nowhere);
+        let unnamed = settle_unnamed(&name, &mut lives, reached, table, findings);
         if whole {
-            check_reach(&name, &lives, &unnamed, reached.get(&name).unwrap_or(&nowhere), findings);
+            check_reach(&name, &lives, &unnamed, reached, findings);
         }
         if let Some(table) = table {
             copied.take(&name, lives, table, findings);
@@ -109,14 +110,26 @@ pub(super) fn told_apart(
 fn settle_unnamed(
     name: &str,
     lives: &mut BTreeMap<Life, Versions>,
+    reached: &BTreeMap<String, u64>,
     table: Option<&Table>,
     findings: &Findings,
 ) -> Life {
     let unnamed = lives.remove(&None)?;
-    let here = table.filter(|table| is_of(&unnamed, table) != Some(false)).map(|table| table.metadata.id.clone());
     let next = unnamed.keys().next_back().map(|last| last.saturating_add(1));
-    let goes_on = |(_, versions): &(&Life, &Versions)| versions.keys().next().copied() == next;
-    let Some(id) = here.or_else(|| lives.iter().find(goes_on).and_then(|(life, _)| life.clone())) else {
+    let is_here = |table: &&Table| {
+        let named = lives.get(&Some(table.metadata.id.clone()));
+        // Where the log does not go back to these versions, its own copies of them tell that these are another's.
+        let own_go_back = || named.and_then(first_of).is_some_and(|first| next.is_some_and(|next| first < next));
+        is_of(&unnamed, table).unwrap_or_else(|| !own_go_back())
+    };
+    let here = table.filter(is_here).map(|table| table.metadata.id.clone());
+    let goes_on = |(_, versions): &(&Life, &Versions)| first_of(versions) == next;
+    // The copier moves the position of a table that it takes over also where nothing of it is new.
+    let has_none = |id: &String| lives.get(&Some(id.clone())).is_none_or(BTreeMap::is_empty);
+    let taken_over = |(id, to): &(&String, &u64)| *id != UNNAMED && Some(**to) == next && has_none(id);
+    let gone_on = || lives.iter().find(goes_on).and_then(|(life, _)| life.clone());
+    let only_reached = || reached.iter().find(taken_over).map(|(id, _)| id.clone());
+    let Some(id) = here.or_else(gone_on).or_else(only_reached) else {
         lives.insert(None, unnamed);
         return None;
     };
@@ -134,6 +147,11 @@ fn settle_unnamed(
         }
     }
     life
+}
+
+/// The oldest version.
+fn first_of(versions: &Versions) -> Option<u64> {
+    versions.keys().next().copied()
 }
 
 /// Whether one of the table's commits is among the copies; `None` where they have no version in common.

@@ -232,6 +232,36 @@ fn copies_go_on_under_the_tables_id_where_those_from_before_it_end() {
 }
 
 #[test]
+fn copies_of_a_table_that_was_taken_over_and_removed_before_its_next_commit_are_of_its_id() {
+    let rows = [of("old", None), of("new", Some(ID))].concat();
+    let read = |taken_over: i64, there: Option<&LittleTable>| {
+        copied_batch(&batch(&rows), &[("versions", 3), ("another", taken_over), (ID, 3)], there)
+    };
+    let (copied, codes) = read(3, Some(&table("new")));
+    assert_eq!((codes, ids(&copied)), (vec![], vec!["new-0", "new-1", "new-2"]));
+    assert_eq!(copied.former.iter().map(|former| former.id.as_deref()).collect::<Vec<_>>(), [Some("another")]);
+    // The name has no table, and none of its commits was copied under an id.
+    let reached = [("versions", 3), ("another", 3)];
+    assert_eq!(copied_batch(&batch(&of("old", None)), &reached, None).1, []);
+    // A position that is not where they end takes nothing over.
+    assert_eq!(read(4, Some(&table("new"))).1, [Code::BooksCopy]);
+}
+
+#[test]
+fn copies_from_before_are_of_a_former_table_also_where_the_log_of_the_new_one_begins_behind_them() {
+    let mut there = table("new");
+    let books = Books { kind: "append".to_owned(), commit_id: "new-3".to_owned(), ..there.blank() };
+    there.commit(Origin::Ours(Box::new(books)), Vec::new(), &[]);
+    there.table.commits.retain(|commit| commit.version > 2);
+    let rows = [of("old", None), of("new", Some(ID))].concat();
+    let (copied, codes) = copied_batch(&batch(&rows), &[("versions", 3), (ID, 3)], Some(&there));
+    assert_eq!((codes, ids(&copied)), (vec![], vec!["new-0", "new-1", "new-2"]));
+    assert_eq!(copied.former.len(), 1);
+    let (copied, codes) = copied_batch(&batch(&of("old", None)), &[("versions", 3), (ID, 3)], Some(&there));
+    assert_eq!((codes, copied.former.len()), (vec![], 0), "nothing says that they are another's");
+}
+
+#[test]
 fn an_id_that_was_altered_makes_no_former_table() {
     let rows = of("id", Some("another"));
     let (copied, codes) = copied_batch(&batch(&rows), &[("another", 3)], Some(&table("id")));

@@ -37,6 +37,14 @@ pub struct CopiedBooks {
     rows: BTreeMap<Option<i32>, u64>,
 }
 
+#[cfg(test)]
+impl CopiedBooks {
+    /// Of these books.
+    pub(crate) fn of(books: Books) -> Self {
+        Self { kind: books.kind.clone(), books: Some(books), text: 0, rows: BTreeMap::new() }
+    }
+}
+
 /// The copies of the tables that are there, by table (`schema.name`) and version.
 pub type Copies = BTreeMap<(String, u64), CopiedBooks>;
 

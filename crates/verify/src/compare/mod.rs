@@ -198,7 +198,9 @@ fn rows(
     }
     let mut ledgers = Vec::new();
     if !request.ledgers.is_empty() {
-        let (of_ledgers, told) = ledgers::check(&request.ledgers, &streams, log, request, findings);
+        let now = |name: &TableName| Table::observe(&request.lake, name, &Findings::default());
+        let beside = ledgers::Beside { log, copies: &books.copies, now: &now };
+        let (of_ledgers, told) = ledgers::check(&request.ledgers, &streams, &beside, request, findings);
         parts.extend(of_ledgers);
         ledgers = told;
     }

@@ -4,7 +4,8 @@
 //! log without a line. They are known by their headers `wt-producer` and `wt-seq`, and by lying behind every offset that
 //! the ledger acknowledges in that partition. They may be there, but each sequence once.
 
-use super::{Found, Ledger, file, positions, typed};
+use super::lines::Ledger;
+use super::{Found, file, positions, typed};
 use crate::compare::stream::Stream;
 use crate::finding::{Code, Findings, Place};
 use crate::lake::Table;

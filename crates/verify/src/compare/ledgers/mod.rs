@@ -9,7 +9,8 @@
 //! Ids that are derived (hashes, numbers as texts) stand in no ledger; for those streams the position alone counts. Sets
 //! are bounded in memory ([`crate::spill`]).
 //!
-//! What is acknowledged above bronze's position must be in the log ([`ahead`]): it comes to the tables later. A ledger speaks
+//! Below where bronze begins nothing was asked for, and where that is not known nothing is said ([`lines`]). What is
+//! acknowledged above bronze's position must be in the log ([`ahead`]): it comes to the tables later. A ledger speaks
 //! up to its last line of each partition; what bronze has above that and no ledger names is counted and reported, since a
 //! ledger that was cut at its end looks the same as a producer that was never answered.
 
@@ -17,6 +18,7 @@ mod ahead;
 mod doubt;
 mod file;
 mod join;
+mod lines;
 mod range;
 mod tell;
 #[cfg(test)]
@@ -25,12 +27,13 @@ mod tests;
 pub(in crate::compare) use join::Known;
 
 use super::conservation::{id_texts, positions, typed};
-use super::stream::{Blind, Stream, blind_files};
+use super::stream::{Blind, Observed, Stream, blind_files};
+use crate::books::copies::Copies;
 use crate::finding::{Findings, Place, Unable};
-use crate::lake::{PositionKey, Table};
+use crate::lake::{PositionKey, Table, TableName};
 use crate::report::{LedgerReport, Part};
 use crate::request::{LogView, Request};
-use crate::rows::DataFile;
+use crate::rows::{DataFile, Held};
 use crate::spill::Buckets;
 use arrow::array::{Array, RecordBatch, StringArray};
 use arrow::datatypes::DataType;
@@ -38,7 +41,8 @@ use file::Header;
 use join::{
     AtPosition, BRONZE, DEAD, DUE, LINE, NAMED, Named, OfId, SILVER, at_position, incarnation_key, ledger_id, of_id,
 };
-use range::{first_offset, next_offset};
+use lines::{Ledger, Sets};
+use range::{Beginnings, next_offset};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tell::Missing;
@@ -46,25 +50,14 @@ use tell::Missing;
 /// Positions of one kind that are kept to be told as ranges; beyond, they are counted only.
 const POSITIONS_KEPT_MAX: usize = 200_000;
 
-/// A ledger that was read.
-struct Ledger {
-    path: PathBuf,
-    header: Header,
-    /// Lines.
-    lines: u64,
-    /// The largest acknowledged offset of each partition.
-    last: BTreeMap<i32, i64>,
-    /// By partition: lines below where bronze begins.
-    before: BTreeMap<i32, u64>,
-    /// By partition: lines at or above bronze's position that the log has.
-    ahead: BTreeMap<i32, u64>,
-}
-
-impl Ledger {
-    /// Whether it says nothing of an offset, as it lies behind all that it has of the partition.
-    fn ends_before(&self, partition: i32, offset: i64) -> bool {
-        self.last.get(&partition).is_none_or(|last| offset > *last)
-    }
+/// What ledgers are held against beside the rows of the streams.
+pub struct Beside<'a> {
+    /// The event log.
+    pub log: &'a dyn LogView,
+    /// The copies of the books.
+    pub copies: &'a Copies,
+    /// Looks at a table as it is now: a pipeline may have committed to it since it was looked at.
+    pub now: &'a dyn Fn(&TableName) -> Result<Table, Unable>,
 }
 
 /// What was found of one stream, as far as it is kept.
@@ -84,6 +77,8 @@ struct Found {
     more_extra: u64,
     /// Ids are derived, or it is not known whether they are: positions alone count.
     derived: bool,
+    /// Lines whose record may be a dead letter in a file that could not be read.
+    maybe_dead: u64,
 }
 
 impl Found {
@@ -106,7 +101,7 @@ impl Found {
 pub fn check(
     ledgers: &[PathBuf],
     streams: &[Stream<'_>],
-    log: &dyn LogView,
+    beside: &Beside<'_>,
     request: &Request,
     findings: &Findings,
 ) -> (Vec<Part>, Vec<LedgerReport>) {
@@ -121,7 +116,7 @@ pub fn check(
     for (index, files) in by_stream {
         let Some(stream) = streams.get(index) else { continue };
         let mut read = Vec::new();
-        match check_stream(stream, files, log, request, &mut read, findings) {
+        match check_stream(stream, files, beside, request, &mut read, findings) {
             Ok(told) => reports.extend(told),
             Err(unable) => findings.unable(unable),
         }
@@ -159,7 +154,7 @@ fn stream_of(path: &Path, header: &Header, streams: &[Stream<'_>]) -> Result<usi
 fn check_stream(
     stream: &Stream<'_>,
     files: Vec<(PathBuf, Header)>,
-    log: &dyn LogView,
+    beside: &Beside<'_>,
     request: &Request,
     read: &mut Vec<Ledger>,
     findings: &Findings,
@@ -168,13 +163,16 @@ fn check_stream(
     let judged = stream.take_known().filter(|known| !known.is_empty());
     let mut found = Found { derived: judged.is_none(), ..Found::default() };
     let mut known = judged.unwrap_or_else(|| Buckets::new(&request.scratch, memory));
+    let mut named: Buckets<Named> = Buckets::new(&request.scratch, memory);
+    let beginnings = Beginnings::of(stream.bronze, beside.copies);
     for (path, header) in files {
         let number = u16::try_from(read.len()).map_err(|_| Unable {
             place: Place::default(),
             why: "more than 65536 ledgers of one stream were given".to_owned(),
         })?;
-        let mut ledger = lines(stream, path, header, number, request, &mut known)?;
-        ahead::check(stream.bronze.0, (number, &mut ledger), log, request, &mut found, findings)?;
+        let (bronze, mut sets) = (stream.bronze.0, Sets { known: &mut known, named: &mut named });
+        let mut ledger = lines::enter((bronze, &beginnings), (number, path, header), request, &mut sets, findings)?;
+        ahead::check(bronze, (number, &mut ledger), beside, request, &mut found, findings)?;
         read.push(ledger);
     }
     let incarnations: BTreeMap<u64, &str> = read
@@ -182,24 +180,30 @@ fn check_stream(
         .map(|ledger| (incarnation_key(&ledger.header.incarnation), ledger.header.incarnation.as_str()))
         .collect();
     let failed = rows(stream.bronze.0, BRONZE, &incarnations, request, &mut known)?;
-    let mut blind = blind_files(stream.bronze);
-    blind.retain(|blind| !blind.missing && failed.contains(&blind.path));
-    rows(stream.dead_letters.0, DEAD, &incarnations, request, &mut known)?;
-    let mut named: Buckets<Named> = Buckets::new(&request.scratch, memory);
-    let ground = Ground { stream, read: read.as_slice(), incarnations: &incarnations, blind: blind.as_slice() };
+    let blind = unseen(stream.bronze, &failed, findings);
+    let failed = rows(stream.dead_letters.0, DEAD, &incarnations, request, &mut known)?;
+    let letters = unseen(stream.dead_letters, &failed, findings);
+    let (read, incarnations) = (&*read, &incarnations);
+    let ground = Ground { stream, read, incarnations, blind: &blind, letters: &letters };
     by_position(&ground, known, &mut named, &mut found)?;
+    if let Some(letters) = letters.first().filter(|_| found.maybe_dead > 0) {
+        let place = Place::table(&stream.dead_letters.0.name.to_string()).in_file(&letters.path);
+        let why = format!(
+            "whether {} acknowledged ids are dead letters could not be told from a file that cannot be read; restore it",
+            found.maybe_dead
+        );
+        findings.unable(Unable { place, why });
+    }
     if found.derived {
         found.extra = found.unledgered.clone();
     } else {
         let failed = silver_ids(stream.silver.0, &mut named)?;
         by_id(named, &mut found)?;
-        let damaged =
-            blind_files(stream.silver).into_iter().find(|blind| !blind.missing && failed.contains(&blind.path));
-        if let Some(damaged) = damaged {
+        if let Some(damaged) = unseen(stream.silver, &failed, findings).first() {
             // What is not in the files that can be read may be in this one.
             found.missing.retain(|(_, _, missing), _| *missing != Missing::Silver);
             let place = Place::table(&stream.silver.0.name.to_string()).in_file(&damaged.path);
-            let why = "acknowledged ids could not be looked for in a damaged file of silver; restore it";
+            let why = "acknowledged ids could not be looked for in a file of silver that cannot be read; restore it";
             findings.unable(Unable { place, why: why.to_owned() });
         }
     }
@@ -213,38 +217,24 @@ fn check_stream(
     Ok(reports)
 }
 
-/// Enters a ledger's lines, from where bronze begins as far as it has come.
-fn lines(
-    stream: &Stream<'_>,
-    path: PathBuf,
-    header: Header,
-    number: u16,
-    request: &Request,
-    known: &mut Buckets<Known>,
-) -> Result<Ledger, Unable> {
-    let incarnation = incarnation_key(&header.incarnation);
-    let mut range: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
-    let mut last: BTreeMap<i32, i64> = BTreeMap::new();
-    let mut before: BTreeMap<i32, u64> = BTreeMap::new();
-    let mut lines = 0_u64;
-    file::read(&path, &mut |line| {
-        lines = lines.saturating_add(1);
-        let largest = last.entry(line.partition).or_insert(line.offset);
-        *largest = (*largest).max(line.offset);
-        let (first, next) = *range.entry(line.partition).or_insert_with(|| {
-            let (bronze, incarnation) = (stream.bronze.0, &header.incarnation);
-            (first_offset(bronze, incarnation, line.partition), next_offset(bronze, incarnation, line.partition))
-        });
-        if line.offset < first {
-            let count = before.entry(line.partition).or_default();
-            *count = count.saturating_add(1);
-        }
-        if line.offset < first || line.offset >= next || !request.scope.has_partition(line.partition) {
-            return Ok(());
-        }
-        known.push(Known::of(incarnation, (line.partition, line.offset), LINE, number, ledger_id(line.id)))
-    })?;
-    Ok(Ledger { path, header, lines, last, before, ahead: BTreeMap::new() })
+/// Of the files that could not be opened, those that may hold what is looked for: damaged ones, and those that could be
+/// read before. What a file held that was gone already is gone.
+fn unseen(observed: Observed<'_>, failed: &BTreeSet<String>, findings: &Findings) -> Vec<Blind> {
+    let (table, facts) = observed;
+    let mut unseen = blind_files(observed);
+    unseen.retain(|blind| !blind.missing && failed.contains(&blind.path));
+    for path in failed {
+        let Some(before) = facts.get(path) else { continue };
+        let why = "the file was read before, and could not be opened again: verify once more";
+        let place = Place::table(&table.name.to_string()).in_file(path);
+        findings.unable(Unable { place, why: why.to_owned() });
+        let range = |((incarnation, partition), held): (&(String, i32), &Held)| {
+            (incarnation.clone(), *partition, held.first, held.last.saturating_add(1))
+        };
+        let ranges = Some(before.held.iter().map(range).collect());
+        unseen.push(Blind { path: path.clone(), missing: false, ranges });
+    }
+    unseen
 }
 
 /// Shows the batches of every live file of a table; gives the files that cannot be opened. That was told when the files
@@ -326,12 +316,15 @@ struct Ground<'a> {
     stream: &'a Stream<'a>,
     read: &'a [Ledger],
     incarnations: &'a BTreeMap<u64, &'a str>,
+    /// Files of bronze that could not be read.
     blind: &'a [Blind],
+    /// And of dead letters.
+    letters: &'a [Blind],
 }
 
 /// Judges positions, and hands on the ids of lines.
 fn by_position(
-    Ground { stream, read, incarnations, blind }: &Ground<'_>,
+    Ground { stream, read, incarnations, blind, letters }: &Ground<'_>,
     known: Buckets<Known>,
     named: &mut Buckets<Named>,
     found: &mut Found,
@@ -356,13 +349,16 @@ fn by_position(
                         named.push(Named { id: line.id, kind: NAMED, partition, offset, ledger: line.ledger })?;
                     }
                 }
-                AtPosition::Kept { dead, hashed, other_id } => {
+                AtPosition::Kept { dead, judged, hashed, other_id } => {
                     found.derived |= hashed;
                     if let Some(ledger) = other_id {
                         keep(found.other_id.entry((ledger, partition)).or_default(), offset);
                     }
+                    let may_be_dead = |letters: &Blind| letters.may_hold(incarnation, partition, offset);
+                    let maybe_dead = !judged && offset < silver && letters.iter().any(may_be_dead);
+                    found.maybe_dead = found.maybe_dead.saturating_add(u64::from(maybe_dead));
                     for line in group.iter().filter(|known| known.kind == LINE && !hashed) {
-                        let kind = if dead || offset >= silver { NAMED } else { DUE };
+                        let kind = if dead || maybe_dead || offset >= silver { NAMED } else { DUE };
                         named.push(Named { id: line.id, kind, partition, offset, ledger: line.ledger })?;
                     }
                 }

@@ -1,6 +1,7 @@
 //! Telling what was found of ledgers: offsets joined to ranges, single ones with their id; and how far each speaks.
 
-use super::{Found, Ledger, doubt};
+use super::lines::Ledger;
+use super::{Found, doubt};
 use crate::compare::conservation::ranges;
 use crate::compare::stream::Stream;
 use crate::finding::{Code, Findings, KEPT_PER_CODE, Place};

@@ -1,11 +1,16 @@
-//! Ledgers against a little bronze: what they have above its position, and how far each of them speaks.
+//! Ledgers against a little bronze: what they have below its beginning and above its position, and how far each of them
+//! speaks.
 
-use super::check;
+use super::{Beside, check};
+use crate::books::copies::{CopiedBooks, Copies};
+use crate::books::{Cause, Declared};
 use crate::compare::stream::Stream;
 use crate::finding::{Code, Findings, Kept, Place, Unable};
+use crate::lake::{Commit, Metadata, Origin, Table, TableName};
 use crate::report::LedgerRange;
 use crate::request::{InLog, LogView, NoLog};
 use crate::rows::little_table::{LIFE, LittleTable, TOPIC, bronze_columns, request, rows};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// A log that has the records from the first offset up to, and without, the second.
@@ -40,8 +45,19 @@ fn checked(ledgers: &[(i64, i64)], log: &dyn LogView) -> (Vec<Vec<LedgerRange>>,
     held(&bronze, ledgers, log)
 }
 
-/// Holds ledgers against this bronze.
+/// Holds ledgers against this bronze, to which nobody commits meanwhile.
 fn held(bronze: &LittleTable, ledgers: &[(i64, i64)], log: &dyn LogView) -> (Vec<Vec<LedgerRange>>, Kept) {
+    held_beside(bronze, ledgers, log, &Copies::new(), &Ok(bronze.table.clone()))
+}
+
+/// Holds ledgers against this bronze, which by now is another.
+fn held_beside(
+    bronze: &LittleTable,
+    ledgers: &[(i64, i64)],
+    log: &dyn LogView,
+    copies: &Copies,
+    now: &Result<Table, Unable>,
+) -> (Vec<Vec<LedgerRange>>, Kept) {
     let of = |schema: &str, name: &str| LittleTable::new(schema, name, bronze_columns(), "_event_date");
     let (silver, letters) = (of("silver", "orders"), of("bronze", "orders_dlq"));
     let folder = tempfile::tempdir().expect("a folder");
@@ -58,7 +74,9 @@ fn held(bronze: &LittleTable, ledgers: &[(i64, i64)], log: &dyn LogView) -> (Vec
     let [of_bronze, of_silver, of_letters] = &facts;
     let tables = ((&bronze.table, of_bronze), (&silver.table, of_silver), (&letters.table, of_letters));
     let stream = Stream::new("orders", tables.0, tables.1, tables.2);
-    let (parts, reports) = check(&paths, &[stream], log, &request(), &findings);
+    let now = |_: &TableName| now.clone();
+    let beside = Beside { log, copies, now: &now };
+    let (parts, reports) = check(&paths, &[stream], &beside, &request(), &findings);
     assert_eq!(parts.len(), ledgers.len());
     (reports.into_iter().map(|report| report.partitions).collect(), findings.into_kept())
 }
@@ -128,4 +146,98 @@ fn what_lies_below_where_bronze_begins_was_not_asked_for() {
     bronze.append(&rows(0, 507..509));
     let (_, kept) = held(&bronze, &[(490, 509)], &NoLog);
     assert_eq!(told(&kept), [(Code::LedgerMissing, Some((505, 507)), Some("id-505"))]);
+}
+
+/// Bronze that begins at 500 and has rows to 509, but for 505 and 506.
+fn bronze_from_500() -> LittleTable {
+    let mut bronze = LittleTable::bronze();
+    bronze.begin(&[(0, 500)]);
+    bronze.append(&rows(0, 500..505));
+    bronze.append(&rows(0, 507..509));
+    bronze
+}
+
+#[test]
+fn where_bronze_begins_is_not_known_where_its_log_lost_its_beginning_and_nothing_below_is_missing() {
+    for first in [1, 2, 3] {
+        let mut bronze = bronze_from_500();
+        bronze.table.commits.retain(|commit| commit.version >= first);
+        bronze.table.checkpoint = Some(first - 1);
+        let (speaks, kept) = held(&bronze, &[(490, 509)], &NoLog);
+        assert_eq!(told(&kept), [(Code::LedgerMissing, Some((505, 507)), Some("id-505"))], "from the oldest row on");
+        assert_eq!(speaks, [[range(Some(509), 0, 0)]]);
+        let Unable { place, why } = &kept.unable[0];
+        assert_eq!((kept.unable.len(), place.partition, place.offsets), (1, Some(0), Some((490, 500))));
+        assert!(why.contains("10 acknowledged ids is not known"), "{why}");
+    }
+    // Neither rows nor commits of the partition.
+    let mut bronze = bronze_from_500();
+    bronze.table.commits.clear();
+    bronze.table.live.clear();
+    let (_, kept) = held(&bronze, &[(490, 509)], &NoLog);
+    assert_eq!((told(&kept), kept.unable.len()), (vec![], 1));
+}
+
+#[test]
+fn copies_of_the_books_say_where_bronze_begins_where_its_log_lost_its_beginning() {
+    let mut bronze = bronze_from_500();
+    let copy = |commit: &Commit| {
+        Some((("bronze.orders".to_owned(), commit.version), CopiedBooks::of(commit.books()?.clone())))
+    };
+    let mut copies: Copies = bronze.table.commits.iter().filter_map(copy).collect();
+    bronze.table.commits.retain(|commit| commit.version > 2);
+    let now = Ok(bronze.table.clone());
+    let (speaks, kept) = held_beside(&bronze, &[(490, 509)], &NoLog, &copies, &now);
+    assert_eq!(told(&kept), [(Code::LedgerMissing, Some((505, 507)), Some("id-505"))]);
+    assert_eq!((kept.unable.len(), speaks), (0, vec![vec![LedgerRange { before: 10, ..range(Some(509), 0, 0) }]]));
+    // The one with the beginning is lacking.
+    copies.remove(&("bronze.orders".to_owned(), 1));
+    let (_, kept) = held_beside(&bronze, &[(490, 509)], &NoLog, &copies, &now);
+    assert_eq!((kept.unable.len(), kept.unable[0].place.offsets), (1, Some((490, 500))));
+}
+
+#[test]
+fn what_bronze_has_read_and_retention_removed_meanwhile_is_not_gone_unread() {
+    let mut bronze = LittleTable::bronze();
+    bronze.append(&rows(0, 0..10));
+    let then = bronze.table.clone();
+    bronze.append(&rows(0, 10..14));
+    let gap = Declared { from: 14, to: 16, cause: Cause::Retention };
+    let books = bronze.books(&[], &[(0, gap)]);
+    bronze.commit(Origin::Ours(Box::new(books)), Vec::new(), &[]);
+    let now = std::mem::replace(&mut bronze.table, then);
+    let another = Table { metadata: Metadata { id: "another".to_owned(), ..now.metadata.clone() }, ..now.clone() };
+    let nothing = Copies::new();
+    let log = Has(17, 20);
+    let (speaks, kept) = held_beside(&bronze, &[(0, 18)], &log, &nothing, &Ok(now));
+    assert_eq!(told(&kept), [(Code::LedgerMissing, Some((14, 17)), Some("id-14"))], "declared lost, or not come to");
+    assert!(kept.findings[0].what.contains("no longer in the log"), "{}", kept.findings[0].what);
+    assert_eq!((speaks, kept.unable.len()), (vec![vec![range(Some(18), 0, 5)]], 0));
+    let refused = Err(Unable { place: Place::default(), why: "the disk refused".to_owned() });
+    for (now, why) in [(refused, "the disk refused"), (Ok(another), "another table by now")] {
+        let (speaks, kept) = held_beside(&bronze, &[(0, 18)], &log, &nothing, &now);
+        assert_eq!((told(&kept), kept.unable.len()), (vec![], 1), "neither fine nor lost");
+        assert_eq!(kept.unable[0].place.offsets, Some((10, 17)));
+        assert!(kept.unable[0].why.contains(why), "{}", kept.unable[0].why);
+        assert_eq!(speaks, [[range(Some(18), 0, 1)]]);
+    }
+}
+
+#[test]
+fn a_file_that_was_read_before_and_cannot_be_opened_again_makes_nothing_missing() {
+    let mut bronze = LittleTable::bronze();
+    bronze.append(&rows(0, 0..10));
+    let path = bronze.table.live.keys().next().cloned().expect("a file");
+    let (facts, failed) = (bronze.facts(&Findings::default()), BTreeSet::from([path.clone()]));
+    std::fs::remove_file(bronze.table.folder.join(&path)).expect("removed");
+    let findings = Findings::default();
+    let unseen = super::unseen((&bronze.table, &facts), &failed, &findings);
+    assert_eq!((unseen.len(), findings.into_kept().unable.len()), (1, 1));
+    let holds = |offset: i64| unseen[0].may_hold(LIFE, 0, offset);
+    assert!(holds(0) && holds(9) && !holds(10));
+    // One that was gone before is told with the log, and holds nothing.
+    let facts = bronze.facts(&Findings::default());
+    let findings = Findings::default();
+    assert_eq!(super::unseen((&bronze.table, &facts), &failed, &findings), []);
+    assert_eq!(findings.into_kept().unable, []);
 }

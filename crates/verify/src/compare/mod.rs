@@ -49,7 +49,8 @@ pub fn verify(
     verify_again(request, log, progress, about, &mut Logs::default())
 }
 
-/// As [`verify`], reading of the Delta logs only what is new since the last time with the same `logs`.
+/// As [`verify`], reading of the Delta logs and the copies of the books only what is new since the last time with the same
+/// `logs`.
 ///
 /// # Errors
 /// As [`verify`].
@@ -75,7 +76,7 @@ pub fn verify_again(
             (name, Observed { table, facts })
         })
         .collect();
-    let books = Books::read(&tables, absent, request, &findings);
+    let books = Books::read(&tables, absent, request, &mut logs.copies, &findings);
     parts.push(gone::check(&tables, &books, request, &findings));
     for (name, observed) in &tables {
         if !request.scope.has_table(name) {
@@ -114,12 +115,18 @@ struct Books {
 }
 
 impl Books {
-    fn read(tables: &BTreeMap<String, Observed>, absent: Absent, request: &Request, findings: &Findings) -> Self {
+    fn read(
+        tables: &BTreeMap<String, Observed>,
+        absent: Absent,
+        request: &Request,
+        kept: &mut copies::Kept,
+        findings: &Findings,
+    ) -> Self {
         let table = |name: &str| tables.get(name).map(|observed| &observed.table);
         let definitions = table(observe::DEFINITIONS).map(|table| Definitions::read(table, findings));
         let seen: BTreeMap<String, &Table> =
             tables.iter().map(|(name, observed)| (name.clone(), &observed.table)).collect();
-        let copied = table(gone::COMMITS).map(|table| copies::read(table, &seen, request, findings));
+        let copied = table(gone::COMMITS).map(|table| copies::read_again(table, &seen, request, kept, findings));
         let Copied { copies, former, named } = copied.unwrap_or_default();
         Self {
             copies,

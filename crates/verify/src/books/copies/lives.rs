@@ -13,11 +13,12 @@ use crate::lake::{PositionKey, Table};
 use crate::request::Request;
 use std::collections::btree_map::Entry as At;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The id of the table that copies are of; `None` where the row does not say.
 type Life = Option<String>;
 /// Copies of one table by version.
-type Versions = BTreeMap<u64, CopiedBooks>;
+type Versions = BTreeMap<u64, Arc<CopiedBooks>>;
 /// Copies by the table's name, and by life.
 pub(super) type ByLife = BTreeMap<String, BTreeMap<Life, Versions>>;
 /// By the table's name, and by the incarnation of the copier's position: the version after the last one copied.

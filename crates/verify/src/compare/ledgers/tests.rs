@@ -1,6 +1,9 @@
 //! Ledgers against a little bronze: what they have below its beginning and above its position, and how far each of them
 //! speaks.
 
+use super::join::{Known, LINE, NAMED, Named};
+use super::lines::{self, Sets};
+use super::range::Beginnings;
 use super::{Beside, check};
 use crate::books::copies::{CopiedBooks, Copies};
 use crate::books::{Cause, Declared};
@@ -9,9 +12,12 @@ use crate::finding::{Code, Findings, Kept, Place, Unable};
 use crate::lake::{Commit, Metadata, Origin, Table, TableName};
 use crate::report::LedgerRange;
 use crate::request::{InLog, LogView, NoLog};
+use crate::rows::TableFacts;
 use crate::rows::little_table::{LIFE, LittleTable, TOPIC, bronze_columns, request, rows};
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use crate::spill::Buckets;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A log that has the records from the first offset up to, and without, the second.
 struct Has(i64, i64);
@@ -50,6 +56,15 @@ fn held(bronze: &LittleTable, ledgers: &[(i64, i64)], log: &dyn LogView) -> (Vec
     held_beside(bronze, ledgers, log, &Copies::new(), &Ok(bronze.table.clone()))
 }
 
+/// Writes a ledger with lines of the offsets from one up to another.
+fn ledger(folder: &Path, number: usize, (from, to): (i64, i64)) -> PathBuf {
+    let header = serde_json::json!({"format": 1, "producer": "p", "topic": TOPIC, "incarnation": LIFE});
+    let lines = (from..to).map(|offset| format!("{offset}\tid-{offset}\t0\t{offset}\n"));
+    let path = folder.join(format!("acked-{number}"));
+    std::fs::write(&path, format!("{header}\n{}", lines.collect::<String>())).expect("written");
+    path
+}
+
 /// Holds ledgers against this bronze, which by now is another.
 fn held_beside(
     bronze: &LittleTable,
@@ -61,14 +76,8 @@ fn held_beside(
     let of = |schema: &str, name: &str| LittleTable::new(schema, name, bronze_columns(), "_event_date");
     let (silver, letters) = (of("silver", "orders"), of("bronze", "orders_dlq"));
     let folder = tempfile::tempdir().expect("a folder");
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for (number, (from, to)) in ledgers.iter().enumerate() {
-        let header = serde_json::json!({"format": 1, "producer": "p", "topic": TOPIC, "incarnation": LIFE});
-        let lines = (*from..*to).map(|offset| format!("{offset}\tid-{offset}\t0\t{offset}\n"));
-        let path = folder.path().join(format!("acked-{number}"));
-        std::fs::write(&path, format!("{header}\n{}", lines.collect::<String>())).expect("written");
-        paths.push(path);
-    }
+    let paths: Vec<PathBuf> =
+        ledgers.iter().enumerate().map(|(number, lines)| ledger(folder.path(), number, *lines)).collect();
     let findings = Findings::default();
     let facts = [bronze, &silver, &letters].map(|table| table.facts(&findings));
     let [of_bronze, of_silver, of_letters] = &facts;
@@ -182,7 +191,7 @@ fn where_bronze_begins_is_not_known_where_its_log_lost_its_beginning_and_nothing
 fn copies_of_the_books_say_where_bronze_begins_where_its_log_lost_its_beginning() {
     let mut bronze = bronze_from_500();
     let copy = |commit: &Commit| {
-        Some((("bronze.orders".to_owned(), commit.version), CopiedBooks::of(commit.books()?.clone())))
+        Some((("bronze.orders".to_owned(), commit.version), Arc::new(CopiedBooks::of(commit.books()?.clone()))))
     };
     let mut copies: Copies = bronze.table.commits.iter().filter_map(copy).collect();
     bronze.table.commits.retain(|commit| commit.version > 2);
@@ -240,4 +249,39 @@ fn a_file_that_was_read_before_and_cannot_be_opened_again_makes_nothing_missing(
     let findings = Findings::default();
     assert_eq!(super::unseen((&bronze.table, &facts), &failed, &findings), []);
     assert_eq!(findings.into_kept().unable, []);
+}
+
+#[test]
+fn an_id_that_bronze_has_not_come_to_or_was_not_asked_for_is_one_that_a_ledger_has() {
+    let mut bronze = LittleTable::bronze();
+    bronze.begin(&[(0, 2)]);
+    bronze.append(&rows(0, 2..4));
+    let (copies, facts) = (Copies::new(), TableFacts::new());
+    let beginnings = Beginnings::of((&bronze.table, &facts), &copies);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = ledger(folder.path(), 0, (0, 6));
+    let header = super::header(&path).expect("a ledger");
+    let (request, findings) = (request(), Findings::default());
+    let (mut known, mut named) =
+        (Buckets::<Known>::new(&request.scratch, 1 << 20), Buckets::<Named>::new(&request.scratch, 1 << 20));
+    let mut sets = Sets { known: &mut known, named: &mut named };
+    let read = lines::enter((&bronze.table, &beginnings), (0, path, header), &request, &mut sets, &findings);
+    assert_eq!(read.expect("read").before, BTreeMap::from([(0, 2)]));
+    let (mut judged, mut others) = (BTreeSet::new(), BTreeSet::new());
+    let of_known = |known: &Known| (known.kind, known.offset);
+    known
+        .drain(&mut |records| {
+            judged.extend(records.iter().map(of_known));
+            Ok(())
+        })
+        .expect("drained");
+    let of_named = |named: &Named| (named.kind, named.offset);
+    named
+        .drain(&mut |records| {
+            others.extend(records.iter().map(of_named));
+            Ok(())
+        })
+        .expect("drained");
+    assert_eq!(judged, BTreeSet::from([(LINE, 2), (LINE, 3)]));
+    assert_eq!(others, BTreeSet::from([(NAMED, 0), (NAMED, 1), (NAMED, 4), (NAMED, 5)]));
 }

@@ -85,7 +85,7 @@ pub fn verify_again(
         parts.push(books::check(&observed.table, observed.facts.as_ref(), &books.copies, request, &findings));
         if is_bronze(&observed.table.name) {
             let facts = observed.facts.as_ref();
-            parts.push(continuity::check(&observed.table, facts, log, request, &findings));
+            parts.push(continuity::check(&observed.table, facts, &books.copies, log, request, &findings));
         }
     }
     let mut ledgers = Vec::new();

@@ -5,11 +5,11 @@ use super::join::{Known, LINE, NAMED, Named};
 use super::lines::{self, Sets};
 use super::range::Beginnings;
 use super::{Beside, check};
-use crate::books::copies::{CopiedBooks, Copies};
+use crate::books::copies::Copies;
 use crate::books::{Cause, Declared};
 use crate::compare::stream::Stream;
 use crate::finding::{Code, Findings, Kept, Place, Unable};
-use crate::lake::{Commit, Metadata, Origin, Table, TableName};
+use crate::lake::{Metadata, Origin, Table, TableName};
 use crate::report::LedgerRange;
 use crate::request::{InLog, LogView, NoLog};
 use crate::rows::TableFacts;
@@ -17,7 +17,6 @@ use crate::rows::little_table::{LIFE, LittleTable, TOPIC, bronze_columns, reques
 use crate::spill::Buckets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// A log that has the records from the first offset up to, and without, the second.
 struct Has(i64, i64);
@@ -170,8 +169,7 @@ fn bronze_from_500() -> LittleTable {
 fn where_bronze_begins_is_not_known_where_its_log_lost_its_beginning_and_nothing_below_is_missing() {
     for first in [1, 2, 3] {
         let mut bronze = bronze_from_500();
-        bronze.table.commits.retain(|commit| commit.version >= first);
-        bronze.table.checkpoint = Some(first - 1);
+        let _copies = bronze.clean_up(first - 1);
         let (speaks, kept) = held(&bronze, &[(490, 509)], &NoLog);
         assert_eq!(told(&kept), [(Code::LedgerMissing, Some((505, 507)), Some("id-505"))], "from the oldest row on");
         assert_eq!(speaks, [[range(Some(509), 0, 0)]]);
@@ -190,11 +188,7 @@ fn where_bronze_begins_is_not_known_where_its_log_lost_its_beginning_and_nothing
 #[test]
 fn copies_of_the_books_say_where_bronze_begins_where_its_log_lost_its_beginning() {
     let mut bronze = bronze_from_500();
-    let copy = |commit: &Commit| {
-        Some((("bronze.orders".to_owned(), commit.version), Arc::new(CopiedBooks::of(commit.books()?.clone()))))
-    };
-    let mut copies: Copies = bronze.table.commits.iter().filter_map(copy).collect();
-    bronze.table.commits.retain(|commit| commit.version > 2);
+    let mut copies = bronze.clean_up(2);
     let now = Ok(bronze.table.clone());
     let (speaks, kept) = held_beside(&bronze, &[(490, 509)], &NoLog, &copies, &now);
     assert_eq!(told(&kept), [(Code::LedgerMissing, Some((505, 507)), Some("id-505"))]);

@@ -7,7 +7,7 @@
 //! here.
 
 use super::{CopiedBooks, Copies, NAME};
-use crate::finding::{Code, Findings, Place};
+use crate::finding::{Code, Findings, Place, Unable};
 use crate::lake::text::clean;
 use crate::lake::{PositionKey, Table};
 use crate::request::Request;
@@ -97,7 +97,7 @@ pub(super) fn told_apart(
         let reached = reached.get(&name).unwrap_or(&nowhere);
         let unnamed = settle_unnamed(&name, &mut lives, reached, table, findings);
         if whole {
-            check_reach(&name, &lives, &unnamed, reached, findings);
+            check_reach((&name, table), &lives, &unnamed, reached, findings);
         }
         if let Some(table) = table {
             copied.take(&name, lives, table, findings);
@@ -165,9 +165,9 @@ fn is_of(versions: &Versions, table: &Table) -> Option<bool> {
 }
 
 /// The copier's own positions say up to which version each table was copied: all versions up to there have copies, and
-/// no other has.
+/// no other has. Where the log was cleaned up before it was copied, its oldest versions may have none: that is not known.
 fn check_reach(
-    name: &str,
+    (name, table): (&str, Option<&Table>),
     lives: &BTreeMap<Life, Versions>,
     unnamed: &Life,
     reached: &BTreeMap<String, u64>,
@@ -183,7 +183,16 @@ fn check_reach(
     for (life, next) in ends {
         let versions = lives.get(&life).unwrap_or(&nothing);
         let below = versions.range(..next).count() as u64;
-        if below < next {
+        let at = table.filter(|table| life.as_ref() == Some(&table.metadata.id)).and_then(|table| table.checkpoint);
+        let oldest = first_of(versions).filter(|first| below > 0 && below.saturating_add(*first) == next);
+        let uncopied = oldest.filter(|first| *first > 0 && at.is_some_and(|at| *first <= at.saturating_add(1)));
+        if let Some(first) = uncopied {
+            let why = format!(
+                "the books of {name} below version {first} are neither in its Delta log, which was cleaned up, nor in \
+                 ops.commits, so that nothing tells what these commits did: restore its oldest entries"
+            );
+            findings.unable(Unable { place: Place::table(NAME), why });
+        } else if below < next {
             let mut there = versions.keys().copied();
             // The first number that the sorted versions pass over.
             let first = (0..next).find(|version| there.next() != Some(*version)).unwrap_or(0);

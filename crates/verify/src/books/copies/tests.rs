@@ -281,6 +281,27 @@ fn copies_from_before_are_of_a_former_table_also_where_the_log_of_the_new_one_be
 }
 
 #[test]
+fn oldest_versions_that_neither_the_log_nor_the_copies_have_are_not_known_and_any_others_are_lacking() {
+    let told = |rows: &[Row], cleaned_up_to: Option<u64>| {
+        let (mut there, little) = (table("id"), ops_commits(&batch(rows), &[(ID, 3)]));
+        if let Some(at) = cleaned_up_to {
+            let _copies = there.clean_up(at);
+        }
+        let (findings, tables) = (Findings::default(), BTreeMap::from([(TABLE.to_owned(), &there.table)]));
+        read(&little.table, &tables, &request(), &findings);
+        let kept = findings.into_kept();
+        (codes(&kept.findings), kept.unable.len())
+    };
+    let rows = of("id", Some(ID));
+    assert_eq!(told(&rows[3..], Some(1)), (vec![], 1));
+    assert_eq!(told(&rows[3..], Some(0)), (vec![Code::BooksCopy], 0), "the log has version 1");
+    assert_eq!(told(&rows[3..], None), (vec![Code::BooksCopy], 0));
+    let holed = [&rows[..1], &rows[3..]].concat();
+    assert_eq!(told(&holed, Some(1)), (vec![Code::BooksCopy], 0), "version 1 was copied after version 0");
+    assert_eq!(told(&rows, Some(1)), (vec![], 0));
+}
+
+#[test]
 fn an_id_that_was_altered_makes_no_former_table() {
     let rows = of("id", Some("another"));
     let (copied, codes) = copied_batch(&batch(&rows), &[("another", 3)], Some(&table("id")));

@@ -75,6 +75,8 @@ struct Found {
     extra: BTreeSet<(i32, i64)>,
     /// Extra ones that are not kept.
     more_extra: u64,
+    /// Those of them that lie above all that a ledger has of the partition: whether they are in doubt is not looked up.
+    more_above: u64,
     /// Ids are derived, or it is not known whether they are: positions alone count.
     derived: bool,
     /// Lines whose record may be a dead letter in a file that could not be read.
@@ -198,7 +200,7 @@ fn check_stream(
         found.extra = found.unledgered.clone();
     } else {
         let failed = silver_ids(stream.silver.0, &mut named)?;
-        by_id(named, &mut found)?;
+        by_id(named, read, &mut found)?;
         if let Some(damaged) = unseen(stream.silver, &failed, findings).first() {
             // What is not in the files that can be read may be in this one.
             found.missing.retain(|(_, _, missing), _| *missing != Missing::Silver);
@@ -375,7 +377,7 @@ fn by_position(
     })
 }
 
-fn by_id(named: Buckets<Named>, found: &mut Found) -> Result<(), Unable> {
+fn by_id(named: Buckets<Named>, read: &[Ledger], found: &mut Found) -> Result<(), Unable> {
     named.drain(&mut |records| {
         records.sort_unstable();
         for group in records.chunk_by(|one, other| one.id == other.id) {
@@ -386,6 +388,9 @@ fn by_id(named: Buckets<Named>, found: &mut Found) -> Result<(), Unable> {
                 }
                 OfId::Extra(row) if found.extra.len() < POSITIONS_KEPT_MAX => {
                     found.extra.insert((row.partition, row.offset));
+                }
+                OfId::Extra(row) if read.iter().any(|ledger| ledger.ends_before(row.partition, row.offset)) => {
+                    found.more_above = found.more_above.saturating_add(1);
                 }
                 OfId::Extra(_) => found.more_extra = found.more_extra.saturating_add(1),
                 OfId::Fine => {}

@@ -1,10 +1,10 @@
 //! Ledgers against a little bronze: what they have below its beginning and above its position, and how far each of them
 //! speaks.
 
-use super::join::{Known, LINE, NAMED, Named};
-use super::lines::{self, Sets};
+use super::join::{Known, LINE, NAMED, Named, SILVER};
+use super::lines::{self, Ledger, Sets};
 use super::range::Beginnings;
-use super::{Beside, check};
+use super::{Beside, Found, POSITIONS_KEPT_MAX, check};
 use crate::books::copies::Copies;
 use crate::books::{Cause, Declared};
 use crate::compare::stream::Stream;
@@ -278,4 +278,41 @@ fn an_id_that_bronze_has_not_come_to_or_was_not_asked_for_is_one_that_a_ledger_h
         .expect("drained");
     assert_eq!(judged, BTreeSet::from([(LINE, 2), (LINE, 3)]));
     assert_eq!(others, BTreeSet::from([(NAMED, 0), (NAMED, 1), (NAMED, 4), (NAMED, 5)]));
+}
+
+#[test]
+fn a_line_that_came_since_the_ledger_was_read_does_not_make_its_own_record_one_that_stands_there_again() {
+    let bronze = LittleTable::bronze();
+    let facts = TableFacts::new();
+    let table = (&bronze.table, &facts);
+    let stream = Stream::new("orders", table, table, table);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = ledger(folder.path(), 0, (0, 5));
+    let header = super::header(&path).expect("a ledger");
+    let (last, none) = (BTreeMap::from([(0, 2)]), BTreeMap::new());
+    let read = [Ledger { path, header, lines: 3, last, before: none.clone(), ahead: none }];
+    let told_of = |sequence: u64, offset: i64| {
+        let findings = Findings::default();
+        super::doubt::again(&stream, &read, &BTreeMap::from([((0, sequence), (0, offset))]), &findings);
+        told(&findings.into_kept()).len()
+    };
+    assert_eq!((told_of(4, 4), told_of(2, 7)), (0, 1));
+}
+
+#[test]
+fn of_more_extra_ids_than_are_looked_up_those_above_the_end_of_a_ledger_are_not_known() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = ledger(folder.path(), 0, (0, 5));
+    let header = super::header(&path).expect("a ledger");
+    let (last, none) = (BTreeMap::from([(0, 4)]), BTreeMap::new());
+    let read = [Ledger { path, header, lines: 5, last, before: none.clone(), ahead: none }];
+    let mut found = Found::default();
+    found.extra.extend((0..).take(POSITIONS_KEPT_MAX).map(|offset| (9, offset)));
+    let mut named = Buckets::<Named>::new(&request().scratch, 1 << 20);
+    for offset in 3..8_i64 {
+        let id = u128::try_from(offset).expect("a number");
+        named.push(Named { id, kind: SILVER, partition: 0, offset, ledger: 0 }).expect("kept");
+    }
+    super::by_id(named, &read, &mut found).expect("judged");
+    assert_eq!((found.more_extra, found.more_above), (2, 3));
 }

@@ -2,9 +2,9 @@
 //!
 //! A row says by `table_id` which table it is of (docs/adr/0018). Older rows do not: they are of the table that is there
 //! where one of its commits is among them, else of the one whose copies go on where they end, else of the one that the
-//! copier took over where they end and that had no commit since, else of a table that is no more. Copies are held against the table that is there; of a former one it is only said that it was there, and how far
-//! it had come. That the copies of each reach without a hole up to the version that the copier's position names is checked
-//! here.
+//! copier took over where they end and that had no commit since, else of a table that is no more. Copies are held against
+//! the table that is there; of a former one it is only said that it was there, and how far it had come. That the copies of
+//! each reach without a hole up to the version that the copier's position names is checked here.
 
 use super::{CopiedBooks, Copies, NAME};
 use crate::finding::{Code, Findings, Place, Unable};

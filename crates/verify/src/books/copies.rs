@@ -6,10 +6,12 @@
 //! missing or doubled, and that the copies reach without a hole up to the version that the copier's own position names, is
 //! checked here; that they say what the tables' own entries say is checked in [`crate::compare`].
 
+mod kept;
 mod lives;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use kept::Kept;
 pub use lives::{Copied, Former};
 
 use super::{Books, Counts, Entry};
@@ -22,6 +24,7 @@ use arrow::array::{Array, AsArray, Int32Array, Int64Array, RecordBatch, StringAr
 use arrow::datatypes::{Int32Type, Int64Type};
 use lives::ByLife;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// A commit as `ops.commits` has it.
@@ -37,8 +40,16 @@ pub struct CopiedBooks {
     rows: BTreeMap<Option<i32>, u64>,
 }
 
+#[cfg(test)]
+impl CopiedBooks {
+    /// Of these books.
+    pub(crate) fn of(books: Books) -> Self {
+        Self { kind: books.kind.clone(), books: Some(books), text: 0, rows: BTreeMap::new() }
+    }
+}
+
 /// The copies of the tables that are there, by table (`schema.name`) and version.
-pub type Copies = BTreeMap<(String, u64), CopiedBooks>;
+pub type Copies = BTreeMap<(String, u64), Arc<CopiedBooks>>;
 
 /// Name of the table.
 const NAME: &str = "ops.commits";
@@ -46,11 +57,18 @@ const NAME: &str = "ops.commits";
 /// Reads the copies of the tables in scope from the live rows of `ops.commits`. `tables` are those that could be read, by
 /// name.
 pub fn read(ops_commits: &Table, tables: &BTreeMap<String, &Table>, request: &Request, findings: &Findings) -> Copied {
-    let mut copies = ByLife::new();
-    let mut whole = true;
-    for file in ops_commits.live.values() {
-        whole &= read_file(ops_commits, file, request, &mut copies, findings);
-    }
+    read_again(ops_commits, tables, request, &mut Kept::default(), findings)
+}
+
+/// As [`read`], reading only the files that are new, or another than before, since the last time with the same `kept`.
+pub(crate) fn read_again(
+    ops_commits: &Table,
+    tables: &BTreeMap<String, &Table>,
+    request: &Request,
+    kept: &mut Kept,
+    findings: &Findings,
+) -> Copied {
+    let (copies, whole) = kept.with_new(ops_commits, request, findings);
     for (table, by_life) in &copies {
         for (version, copied) in by_life.values().flatten() {
             check_rows(table, *version, copied, findings);
@@ -230,8 +248,9 @@ fn take(rows: &Rows<'_>, row: usize, copies: &mut ByLife, place: &Place, finding
         if json.is_some() && books.is_none() {
             add(format!("the copied books of {table} {version} cannot be understood"));
         }
-        CopiedBooks { kind: rows.kind.value(row).to_owned(), books, text, rows: BTreeMap::new() }
+        Arc::new(CopiedBooks { kind: rows.kind.value(row).to_owned(), books, text, rows: BTreeMap::new() })
     });
+    let copied = Arc::make_mut(copied);
     *copied.rows.entry(partition).or_default() += 1;
     if copied.text != text {
         add(format!("two rows of {table} {version} hold different books"));

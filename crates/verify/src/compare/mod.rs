@@ -49,7 +49,8 @@ pub fn verify(
     verify_again(request, log, progress, about, &mut Logs::default())
 }
 
-/// As [`verify`], reading of the Delta logs only what is new since the last time with the same `logs`.
+/// As [`verify`], reading of the Delta logs and the copies of the books only what is new since the last time with the same
+/// `logs`.
 ///
 /// # Errors
 /// As [`verify`].
@@ -75,7 +76,7 @@ pub fn verify_again(
             (name, Observed { table, facts })
         })
         .collect();
-    let books = Books::read(&tables, absent, request, &findings);
+    let books = Books::read(&tables, absent, request, &mut logs.copies, &findings);
     parts.push(gone::check(&tables, &books, request, &findings));
     for (name, observed) in &tables {
         if !request.scope.has_table(name) {
@@ -84,7 +85,7 @@ pub fn verify_again(
         parts.push(books::check(&observed.table, observed.facts.as_ref(), &books.copies, request, &findings));
         if is_bronze(&observed.table.name) {
             let facts = observed.facts.as_ref();
-            parts.push(continuity::check(&observed.table, facts, log, request, &findings));
+            parts.push(continuity::check(&observed.table, facts, &books.copies, log, request, &findings));
         }
     }
     let mut ledgers = Vec::new();
@@ -114,12 +115,18 @@ struct Books {
 }
 
 impl Books {
-    fn read(tables: &BTreeMap<String, Observed>, absent: Absent, request: &Request, findings: &Findings) -> Self {
+    fn read(
+        tables: &BTreeMap<String, Observed>,
+        absent: Absent,
+        request: &Request,
+        kept: &mut copies::Kept,
+        findings: &Findings,
+    ) -> Self {
         let table = |name: &str| tables.get(name).map(|observed| &observed.table);
         let definitions = table(observe::DEFINITIONS).map(|table| Definitions::read(table, findings));
         let seen: BTreeMap<String, &Table> =
             tables.iter().map(|(name, observed)| (name.clone(), &observed.table)).collect();
-        let copied = table(gone::COMMITS).map(|table| copies::read(table, &seen, request, findings));
+        let copied = table(gone::COMMITS).map(|table| copies::read_again(table, &seen, request, kept, findings));
         let Copied { copies, former, named } = copied.unwrap_or_default();
         Self {
             copies,
@@ -198,7 +205,9 @@ fn rows(
     }
     let mut ledgers = Vec::new();
     if !request.ledgers.is_empty() {
-        let (of_ledgers, told) = ledgers::check(&request.ledgers, &streams, log, request, findings);
+        let now = |name: &TableName| Table::observe(&request.lake, name, &Findings::default());
+        let beside = ledgers::Beside { log, copies: &books.copies, now: &now };
+        let (of_ledgers, told) = ledgers::check(&request.ledgers, &streams, &beside, request, findings);
         parts.extend(of_ledgers);
         ledgers = told;
     }

@@ -1,4 +1,4 @@
-//! What was read of Delta logs, kept from one look at a lake to the next.
+//! What was read of Delta logs, and of the copies of the books, kept from one look at a lake to the next.
 //!
 //! Contract: an entry in which nothing was found is not read again while its file is the one that was read (inode, length
 //! and times). All that follows from entries is computed anew each time, so that a look with kept entries finds what one
@@ -8,6 +8,7 @@
 
 use super::listing::Checkpoint;
 use super::{Commit, Table, TableName, replay};
+use crate::books::copies;
 use crate::finding::{Findings, Unable};
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,11 +22,13 @@ pub struct Logs {
     /// Of tables that are looked at, until [`Logs::keep`] has them back.
     out: BTreeMap<TableName, Seen>,
     files_read: u64,
+    /// The rows of `ops.commits`, which outlive the logs.
+    pub(crate) copies: copies::Kept,
 }
 
 /// A file as it was when it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     inode: u64,
     bytes: u64,
     modified: (i64, i64),
@@ -35,7 +38,7 @@ pub(super) struct Stamp {
 
 impl Stamp {
     /// Of a regular file; a link is none.
-    pub(super) fn of(path: &Path) -> Option<Self> {
+    pub(crate) fn of(path: &Path) -> Option<Self> {
         let about = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
         Some(Self {
             inode: about.ino(),

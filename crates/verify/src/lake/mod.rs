@@ -23,6 +23,7 @@ mod tests;
 pub(crate) mod text;
 
 pub use logs::Logs;
+pub(crate) use logs::Stamp;
 pub use tables::{Survey, find_tables, has_grown, survey};
 
 use crate::books::Books;

@@ -30,7 +30,7 @@ pub struct LedgerRange {
     pub above: u64,
     /// Lines below where the stream begins to read: it was not asked for them.
     pub before: u64,
-    /// Lines that bronze has not come to, and whose records the log has: not judged.
+    /// Lines above where bronze had come, and whose records the log has, or bronze has read since: not judged.
     pub ahead: u64,
 }
 
@@ -62,7 +62,7 @@ impl LedgerReport {
         }
         if ahead > 0 {
             let ids = words::counted(ahead, "id");
-            text.push_str(&format!("; {ids} of it that bronze has not come to, and the log has"));
+            text.push_str(&format!("; {ids} of it above where bronze had come, in the log or read since"));
         }
         text
     }

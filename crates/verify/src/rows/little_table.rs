@@ -1,6 +1,7 @@
 //! Little tables for tests: their files are written by the parquet crate into a folder, their log is made in memory.
 
 use super::checksum;
+use crate::books::copies::{CopiedBooks, Copies};
 use crate::books::{Books, Counts, Declared, Entry};
 use crate::finding::{Code, Finding, Findings};
 use crate::lake::{Add, Commit, LiveFile, Metadata, Origin, Remove, Table, TableName};
@@ -262,6 +263,23 @@ impl LittleTable {
         });
         self.table.version = version;
         version
+    }
+
+    /// Takes the entries up to a version out of the log, as a clean-up behind a checkpoint does; gives the copies of their
+    /// books.
+    pub(crate) fn clean_up(&mut self, at: u64) -> Copies {
+        let name = self.table.name.to_string();
+        let all = std::mem::take(&mut self.table.commits);
+        let (gone, left): (Vec<Commit>, Vec<Commit>) = all.into_iter().partition(|commit| commit.version <= at);
+        (self.table.commits, self.table.checkpoint) = (left, Some(at));
+        for live in self.table.live.values_mut() {
+            live.version = live.version.max(at);
+        }
+        let copy = |commit: &Commit| {
+            let copied = CopiedBooks::of(commit.books()?.clone());
+            Some(((name.clone(), commit.version), Arc::new(copied)))
+        };
+        gone.iter().filter_map(copy).collect()
     }
 
     /// Another program rewrites files: it says that no row changed.

@@ -1,23 +1,24 @@
 //! Of which table of a name the copies are: one that was removed and made anew has another id, and versions from 0 again.
 //!
 //! A row says by `table_id` which table it is of (docs/adr/0018). Older rows do not: they are of the table that is there
-//! where one of its commits is among them, else of the one whose copies go on where they end, else of a table that is no
-//! more. Copies are held against the table that is there; of a former one it is only said that it was there, and how far
-//! it had come. That the copies of each reach without a hole up to the version that the copier's position names is checked
-//! here.
+//! where one of its commits is among them, else of the one whose copies go on where they end, else of the one that the
+//! copier took over where they end and that had no commit since, else of a table that is no more. Copies are held against
+//! the table that is there; of a former one it is only said that it was there, and how far it had come. That the copies of
+//! each reach without a hole up to the version that the copier's position names is checked here.
 
 use super::{CopiedBooks, Copies, NAME};
-use crate::finding::{Code, Findings, Place};
+use crate::finding::{Code, Findings, Place, Unable};
 use crate::lake::text::clean;
 use crate::lake::{PositionKey, Table};
 use crate::request::Request;
 use std::collections::btree_map::Entry as At;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The id of the table that copies are of; `None` where the row does not say.
 type Life = Option<String>;
 /// Copies of one table by version.
-type Versions = BTreeMap<u64, CopiedBooks>;
+type Versions = BTreeMap<u64, Arc<CopiedBooks>>;
 /// Copies by the table's name, and by life.
 pub(super) type ByLife = BTreeMap<String, BTreeMap<Life, Versions>>;
 /// By the table's name, and by the incarnation of the copier's position: the version after the last one copied.
@@ -93,9 +94,10 @@ pub(super) fn told_apart(
     let (mut copied, nowhere) = (Copied::default(), BTreeMap::new());
     for (name, mut lives) in copies {
         let table = tables.get(&name).copied();
-        let unnamed = settle_unnamed(&name, &mut lives, table, findings);
+        let reached = reached.get(&name).unwrap_or(&nowhere);
+        let unnamed = settle_unnamed(&name, &mut lives, reached, table, findings);
         if whole {
-            check_reach(&name, &lives, &unnamed, reached.get(&name).unwrap_or(&nowhere), findings);
+            check_reach((&name, table), &lives, &unnamed, reached, findings);
         }
         if let Some(table) = table {
             copied.take(&name, lives, table, findings);
@@ -109,14 +111,26 @@ pub(super) fn told_apart(
 fn settle_unnamed(
     name: &str,
     lives: &mut BTreeMap<Life, Versions>,
+    reached: &BTreeMap<String, u64>,
     table: Option<&Table>,
     findings: &Findings,
 ) -> Life {
     let unnamed = lives.remove(&None)?;
-    let here = table.filter(|table| is_of(&unnamed, table) != Some(false)).map(|table| table.metadata.id.clone());
     let next = unnamed.keys().next_back().map(|last| last.saturating_add(1));
-    let goes_on = |(_, versions): &(&Life, &Versions)| versions.keys().next().copied() == next;
-    let Some(id) = here.or_else(|| lives.iter().find(goes_on).and_then(|(life, _)| life.clone())) else {
+    let is_here = |table: &&Table| {
+        let named = lives.get(&Some(table.metadata.id.clone()));
+        // Where the log does not go back to these versions, its own copies of them tell that these are another's.
+        let own_go_back = || named.and_then(first_of).is_some_and(|first| next.is_some_and(|next| first < next));
+        is_of(&unnamed, table).unwrap_or_else(|| !own_go_back())
+    };
+    let here = table.filter(is_here).map(|table| table.metadata.id.clone());
+    let goes_on = |(_, versions): &(&Life, &Versions)| first_of(versions) == next;
+    // The copier moves the position of a table that it takes over also where nothing of it is new.
+    let has_none = |id: &String| lives.get(&Some(id.clone())).is_none_or(BTreeMap::is_empty);
+    let taken_over = |(id, to): &(&String, &u64)| *id != UNNAMED && Some(**to) == next && has_none(id);
+    let gone_on = || lives.iter().find(goes_on).and_then(|(life, _)| life.clone());
+    let only_reached = || reached.iter().find(taken_over).map(|(id, _)| id.clone());
+    let Some(id) = here.or_else(gone_on).or_else(only_reached) else {
         lives.insert(None, unnamed);
         return None;
     };
@@ -136,6 +150,11 @@ fn settle_unnamed(
     life
 }
 
+/// The oldest version.
+fn first_of(versions: &Versions) -> Option<u64> {
+    versions.keys().next().copied()
+}
+
 /// Whether one of the table's commits is among the copies; `None` where they have no version in common.
 fn is_of(versions: &Versions, table: &Table) -> Option<bool> {
     let same = table.commits.iter().filter_map(|commit| {
@@ -146,9 +165,9 @@ fn is_of(versions: &Versions, table: &Table) -> Option<bool> {
 }
 
 /// The copier's own positions say up to which version each table was copied: all versions up to there have copies, and
-/// no other has.
+/// no other has. Where the log was cleaned up before it was copied, its oldest versions may have none: that is not known.
 fn check_reach(
-    name: &str,
+    (name, table): (&str, Option<&Table>),
     lives: &BTreeMap<Life, Versions>,
     unnamed: &Life,
     reached: &BTreeMap<String, u64>,
@@ -164,7 +183,16 @@ fn check_reach(
     for (life, next) in ends {
         let versions = lives.get(&life).unwrap_or(&nothing);
         let below = versions.range(..next).count() as u64;
-        if below < next {
+        let at = table.filter(|table| life.as_ref() == Some(&table.metadata.id)).and_then(|table| table.checkpoint);
+        let oldest = first_of(versions).filter(|first| below > 0 && below.saturating_add(*first) == next);
+        let uncopied = oldest.filter(|first| *first > 0 && at.is_some_and(|at| *first <= at.saturating_add(1)));
+        if let Some(first) = uncopied {
+            let why = format!(
+                "the books of {name} below version {first} are neither in its Delta log, which was cleaned up, nor in \
+                 ops.commits, so that nothing tells what these commits did: restore its oldest entries"
+            );
+            findings.unable(Unable { place: Place::table(NAME), why });
+        } else if below < next {
             let mut there = versions.keys().copied();
             // The first number that the sorted versions pass over.
             let first = (0..next).find(|version| there.next() != Some(*version)).unwrap_or(0);

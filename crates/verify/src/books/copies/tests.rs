@@ -1,6 +1,6 @@
 //! Copies that are whole, and each way in which one may not be; those of a table that was made anew.
 
-use super::{COUNTS, Copied, Former, read};
+use super::{COUNTS, Copied, Former, Kept, read, read_again};
 use crate::books::Books;
 use crate::finding::{Code, Findings};
 use crate::lake::Origin;
@@ -121,20 +121,39 @@ fn copied(rows: &[Row]) -> (Copied, Vec<Code>) {
 
 /// Reads copies where the copier stands at these positions, with this table there.
 fn copied_batch(batch: &RecordBatch, reached: &[(&str, i64)], there: Option<&LittleTable>) -> (Copied, Vec<Code>) {
+    let little = ops_commits(batch, reached);
+    let findings = Findings::default();
+    let tables = there.map(|there| (TABLE.to_owned(), &there.table)).into_iter().collect();
+    let copied = read(&little.table, &tables, &request(), &findings);
+    (copied, codes(&found(findings)))
+}
+
+/// `ops.commits` with these rows in a file, where the copier stands at these positions.
+fn ops_commits(batch: &RecordBatch, reached: &[(&str, i64)]) -> LittleTable {
     let mut fields: Vec<Field> = batch.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
     assert_eq!(fields.iter().find(|field| field.name() == "copied_at").map(Field::data_type), Some(&utc()));
     fields.push(Field::new("_copied_date", DataType::Date32, false));
     let mut little = LittleTable::new("ops", "commits", Arc::new(Schema::new(fields)), "_copied_date");
+    append(&mut little, batch, reached);
+    little
+}
+
+/// Copies more.
+fn append(little: &mut LittleTable, batch: &RecordBatch, reached: &[(&str, i64)]) {
     let add = little.write(batch, "{}");
     let appended = Books { kind: "append".to_owned(), ..little.blank() };
     little.commit(Origin::Ours(Box::new(appended)), vec![add], &[]);
     for (incarnation, next) in reached {
         little.table.txns.insert(format!("watertight/{PIPELINE}/ops.commits:{TABLE}/{incarnation}/0"), *next);
     }
-    let findings = Findings::default();
-    let tables = there.map(|there| (TABLE.to_owned(), &there.table)).into_iter().collect();
-    let copied = read(&little.table, &tables, &request(), &findings);
-    (copied, codes(&found(findings)))
+}
+
+/// What a look finds that has these rows from the looks before, and how many files it read.
+fn look(little: &LittleTable, kept: &mut Kept) -> (Copied, Vec<Code>, u64) {
+    let (findings, before, there) = (Findings::default(), kept.files_read, table("id"));
+    let tables = BTreeMap::from([(TABLE.to_owned(), &there.table)]);
+    let copied = read_again(&little.table, &tables, &request(), kept, &findings);
+    (copied, codes(&found(findings)), kept.files_read - before)
 }
 
 /// The commit ids of the copies that the table there is held against.
@@ -232,10 +251,96 @@ fn copies_go_on_under_the_tables_id_where_those_from_before_it_end() {
 }
 
 #[test]
+fn copies_of_a_table_that_was_taken_over_and_removed_before_its_next_commit_are_of_its_id() {
+    let rows = [of("old", None), of("new", Some(ID))].concat();
+    let read = |taken_over: i64, there: Option<&LittleTable>| {
+        copied_batch(&batch(&rows), &[("versions", 3), ("another", taken_over), (ID, 3)], there)
+    };
+    let (copied, codes) = read(3, Some(&table("new")));
+    assert_eq!((codes, ids(&copied)), (vec![], vec!["new-0", "new-1", "new-2"]));
+    assert_eq!(copied.former.iter().map(|former| former.id.as_deref()).collect::<Vec<_>>(), [Some("another")]);
+    // The name has no table, and none of its commits was copied under an id.
+    let reached = [("versions", 3), ("another", 3)];
+    assert_eq!(copied_batch(&batch(&of("old", None)), &reached, None).1, []);
+    // A position that is not where they end takes nothing over.
+    assert_eq!(read(4, Some(&table("new"))).1, [Code::BooksCopy]);
+}
+
+#[test]
+fn copies_from_before_are_of_a_former_table_also_where_the_log_of_the_new_one_begins_behind_them() {
+    let mut there = table("new");
+    let books = Books { kind: "append".to_owned(), commit_id: "new-3".to_owned(), ..there.blank() };
+    there.commit(Origin::Ours(Box::new(books)), Vec::new(), &[]);
+    there.table.commits.retain(|commit| commit.version > 2);
+    let rows = [of("old", None), of("new", Some(ID))].concat();
+    let (copied, codes) = copied_batch(&batch(&rows), &[("versions", 3), (ID, 3)], Some(&there));
+    assert_eq!((codes, ids(&copied)), (vec![], vec!["new-0", "new-1", "new-2"]));
+    assert_eq!(copied.former.len(), 1);
+    let (copied, codes) = copied_batch(&batch(&of("old", None)), &[("versions", 3), (ID, 3)], Some(&there));
+    assert_eq!((codes, copied.former.len()), (vec![], 0), "nothing says that they are another's");
+}
+
+#[test]
+fn oldest_versions_that_neither_the_log_nor_the_copies_have_are_not_known_and_any_others_are_lacking() {
+    let told = |rows: &[Row], cleaned_up_to: Option<u64>| {
+        let (mut there, little) = (table("id"), ops_commits(&batch(rows), &[(ID, 3)]));
+        if let Some(at) = cleaned_up_to {
+            let _copies = there.clean_up(at);
+        }
+        let (findings, tables) = (Findings::default(), BTreeMap::from([(TABLE.to_owned(), &there.table)]));
+        read(&little.table, &tables, &request(), &findings);
+        let kept = findings.into_kept();
+        (codes(&kept.findings), kept.unable.len())
+    };
+    let rows = of("id", Some(ID));
+    assert_eq!(told(&rows[3..], Some(1)), (vec![], 1));
+    assert_eq!(told(&rows[3..], Some(0)), (vec![Code::BooksCopy], 0), "the log has version 1");
+    assert_eq!(told(&rows[3..], None), (vec![Code::BooksCopy], 0));
+    let holed = [&rows[..1], &rows[3..]].concat();
+    assert_eq!(told(&holed, Some(1)), (vec![Code::BooksCopy], 0), "version 1 was copied after version 0");
+    assert_eq!(told(&rows, Some(1)), (vec![], 0));
+}
+
+#[test]
 fn an_id_that_was_altered_makes_no_former_table() {
     let rows = of("id", Some("another"));
     let (copied, codes) = copied_batch(&batch(&rows), &[("another", 3)], Some(&table("id")));
     assert_eq!((codes, ids(&copied).len(), copied.former.len()), (vec![Code::BooksCopy], 3, 0));
     let codes = copied_batch(&batch(&rows), &[("versions", 3)], Some(&table("id"))).1;
     assert!(!codes.is_empty() && codes.iter().all(|code| *code == Code::BooksCopy), "no position is theirs: {codes:?}");
+}
+
+#[test]
+fn a_later_look_reads_the_files_that_are_new_and_finds_what_one_that_reads_all_finds() {
+    let (rows, mut kept) = (whole(), Kept::default());
+    let mut little = ops_commits(&batch(&rows[..2]), &[("versions", 1)]);
+    // One of the two rows of version 1 is there, and copied too early: nothing of that is in the rows themselves.
+    let first = look(&little, &mut kept);
+    assert_eq!((&first.1[..], first.2), (&[Code::BooksCopy, Code::BooksCopy][..], 1));
+    assert_eq!(look(&little, &mut kept), (first.0, first.1, 0), "it is told again");
+    append(&mut little, &batch(&rows[2..]), &[("versions", 3)]);
+    let (copied, codes, read) = look(&little, &mut kept);
+    assert_eq!((codes, ids(&copied).len(), read), (vec![], 3, 1));
+    assert_eq!(look(&little, &mut Kept::default()), (copied, vec![], 2));
+    assert_eq!(look(&little, &mut kept).2, 0);
+    // A file is another by now; one is gone.
+    let path = little.table.folder.join(little.table.live.keys().next().expect("a file"));
+    let file = std::fs::File::options().write(true).open(&path).expect("opened");
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("another time");
+    assert_eq!(look(&little, &mut kept).2, 2);
+    let last = little.table.live.keys().next_back().cloned().expect("a file");
+    little.table.live.remove(&last);
+    let (_, codes, read) = look(&little, &mut kept);
+    assert!(!codes.is_empty() && read == 1, "{codes:?}, {read}");
+}
+
+#[test]
+fn rows_in_which_something_was_found_are_read_and_told_again() {
+    let (mut rows, mut kept) = (whole(), Kept::default());
+    rows[2].from = Some(11);
+    let little = ops_commits(&batch(&rows), &[("versions", 3)]);
+    for _ in 0..2 {
+        let (_, codes, read) = look(&little, &mut kept);
+        assert_eq!((codes, read), (vec![Code::BooksCopy], 1));
+    }
 }

@@ -21,7 +21,8 @@ enum Files<'a> {
     Unread,
 }
 
-/// Checks the commits whose files are as they were added, then the rest in sums.
+/// Checks the commits whose files are as they were added, then the rest in sums: also those whose entries were cleaned up,
+/// as `ops.commits` has their books.
 pub(super) fn check(
     table: &Table,
     layer: Layer,
@@ -35,7 +36,15 @@ pub(super) fn check(
     let (mut taken, mut accounted) = (HashSet::new(), HashSet::new());
     let mut rewritten: Vec<&Books> = Vec::new();
     for step in steps {
-        let (Some(books), Some(commit)) = (step.append(), step.commit) else { continue };
+        let Some(books) = step.append() else { continue };
+        let Some(commit) = step.commit else {
+            // Which files were whose only the entries told that a checkpoint stands for: they are held against each other
+            // in sums. Of one that is lost behind it, the files are not live.
+            if table.checkpoint.is_some_and(|at| step.version <= at) {
+                rewritten.push(books);
+            }
+            continue;
+        };
         // A file that two entries add counts for the first.
         let paths: Vec<&str> =
             commit.adds.iter().map(|add| add.path.as_str()).filter(|path| taken.insert(*path)).collect();

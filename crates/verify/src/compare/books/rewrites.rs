@@ -3,7 +3,8 @@
 //! A rewrite (OPTIMIZE) puts rows of many commits into one file, so commits cannot be told apart there; but the rows
 //! must
 //! be the same ones. Rows, and in bronze and dead letters their checksums, are summed up by partition over all commits
-//! whose files were removed, and over all files that no untouched commit accounts for.
+//! whose files were removed, and over all files that no untouched commit accounts for. So are commits whose entries were
+//! cleaned up, by their copied books: a checkpoint does not tell which of its files were whose.
 
 use super::place;
 use super::sequence::Step;
@@ -27,7 +28,7 @@ pub(super) fn check(
     findings: &Findings,
 ) {
     let rest: Vec<&str> = table.live.keys().map(String::as_str).filter(|path| !accounted.contains(path)).collect();
-    if (rest.is_empty() && rewritten.is_empty()) || in_doubt(steps) {
+    if (rest.is_empty() && rewritten.is_empty()) || in_doubt(table, steps) {
         return;
     }
     let (mut said, mut held) = (Sums::default(), Sums::default());
@@ -47,12 +48,15 @@ pub(super) fn check(
         }
         let mut place = place(table, blamed.last().map_or(table.version, |commit| commit.version));
         (place.partition, place.offsets) = (difference.partition, difference.range);
-        let code = if changing.is_empty() { Code::RewriteChanged } else { difference.code };
-        let what = format!(
-            "over all commits whose files were rewritten by version {}: {}",
-            versions.join(", "),
-            difference.what
-        );
+        let only_rewritten = changing.is_empty() && !rewriting.is_empty() && table.checkpoint.is_none();
+        let code = if only_rewritten { Code::RewriteChanged } else { difference.code };
+        let by = format!("whose files were rewritten by version {}", versions.join(", "));
+        let which = match (table.checkpoint, versions.is_empty()) {
+            (None, _) => by,
+            (Some(at), true) => format!("whose entries the log no longer has, up to version {at}"),
+            (Some(at), false) => format!("whose entries the log no longer has, up to version {at}, and those {by}"),
+        };
+        let what = format!("over all commits {which}: {}", difference.what);
         findings.add(code, place, what);
     }
 }
@@ -67,10 +71,17 @@ fn says_change(commit: &Commit) -> bool {
 }
 
 /// Whether there is a commit of which nobody knows what it should have added.
-fn in_doubt(steps: &[Step<'_>]) -> bool {
+fn in_doubt(table: &Table, steps: &[Step<'_>]) -> bool {
     let unread = |step: &Step<'_>| {
         let unreadable = |commit: &Commit| matches!(commit.origin, crate::lake::Origin::Unreadable(_));
         step.books.is_none() && step.commit.is_some_and(unreadable)
     };
-    steps.iter().any(unread) || steps.first().is_some_and(|step| step.unknown)
+    // What a checkpoint stands for is known where every version up to it was copied.
+    let lacks_copies = |at: u64| {
+        let behind = at.saturating_add(1);
+        steps.last().is_none_or(|last| last.version < at) || steps.iter().any(|s| s.unknown && s.version <= behind)
+    };
+    steps.iter().any(unread)
+        || steps.first().is_some_and(|step| step.unknown)
+        || table.checkpoint.is_some_and(lacks_copies)
 }

@@ -4,7 +4,7 @@ use super::{check, check_pair};
 use crate::books::copies::Copies;
 use crate::books::{Books, Cause, Counts, Declared, Entry};
 use crate::finding::{Code, Finding, Findings};
-use crate::lake::Origin;
+use crate::lake::{LiveFile, Origin};
 use crate::rows::little_table::{LittleTable, Row, bronze_columns, codes, found, request, rows, utc};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
@@ -247,4 +247,33 @@ fn silver_whose_checksum_is_not_that_of_bronze_is_told() {
     let findings = pair(&silver);
     assert_eq!(codes(&findings), [Code::BooksChecksum]);
     assert_eq!((findings[0].place.version, findings[0].place.offsets), (Some(2), Some((10, 20))));
+}
+
+#[test]
+fn commits_whose_entries_were_cleaned_up_are_held_against_the_files_of_the_checkpoint_in_sums() {
+    let checked = |little: &LittleTable, copies: &Copies| {
+        let (findings, facts) = (Findings::default(), little.facts(&Findings::default()));
+        check(&little.table, Some(&facts), copies, &request(), &findings);
+        codes(&found(findings))
+    };
+    let cleaned_up = || {
+        let mut little = three();
+        let copies = little.clean_up(2);
+        (little, copies)
+    };
+    let (mut little, copies) = cleaned_up();
+    assert_eq!(checked(&little, &copies), []);
+    assert_eq!(checked(&little, &Copies::new()), [], "nobody knows what they added");
+    let first = little.table.live.keys().next().cloned().expect("a file");
+    little.table.live.remove(&first);
+    assert_eq!(checked(&little, &copies), [Code::BooksCount, Code::BooksCount]);
+    let (little, mut copies) = cleaned_up();
+    copies.remove(&("bronze.orders".to_owned(), 1));
+    assert_eq!(checked(&little, &copies), []);
+    let (mut little, copies) = cleaned_up();
+    let add = little.write_rows(&[rows(0, 0..10), rows(1, 0..9)].concat());
+    let first = little.table.live.keys().next().cloned().expect("a file");
+    let live = little.table.live.remove(&first).expect("live");
+    little.table.live.insert(add.path.clone(), LiveFile { add, ..live });
+    assert_eq!(checked(&little, &copies), [Code::BooksCount]);
 }

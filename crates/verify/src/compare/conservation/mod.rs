@@ -113,7 +113,10 @@ fn run(ground: &Ground<'_>, progress: &dyn Progress, rows: &mut u64, ids: &mut u
     let Ground { stream, request, .. } = ground;
     let (commits, any_unreadable) = plan::silver_commits(stream, request, ground.findings);
     let (by_version, only) = incarnations(&commits);
-    let of_silver = |version: u64| by_version.get(&version).or(only.as_ref()).map(Arc::clone);
+    // A checkpoint does not tell which of its files were whose.
+    let is_known = |version: u64| stream.silver.0.checkpoint.is_none_or(|at| at < version);
+    let of_silver =
+        |version: u64| by_version.get(&version).filter(|_| is_known(version)).or(only.as_ref()).map(Arc::clone);
     let in_rows = |_: u64| -> Option<Arc<str>> { None };
     let files = [
         sources(stream.bronze, request, &in_rows),

@@ -75,16 +75,16 @@ impl Slice {
     }
 }
 
-/// The appends of silver whose books can be read, oldest first; of the others it is said that they cannot be checked.
-/// The flag says whether there are others.
+/// The appends of silver whose books can be read, oldest first, those whose entries were cleaned up by their copies. Of others
+/// in the log it is said that they cannot be checked. The flag says whether there are, or may have been, others.
 pub(super) fn silver_commits<'a>(
     stream: &'a Stream<'_>,
     request: &Request,
     findings: &Findings,
 ) -> (Vec<SilverCommit<'a>>, bool) {
     let (table, _) = stream.silver;
-    let mut commits = Vec::new();
-    let (mut gap, mut any_unreadable) = (table.checkpoint.is_some(), false);
+    let (mut commits, mut gap) = cleaned_up(stream, request);
+    let mut any_unreadable = gap || commits.iter().any(|commit| commit.follows_a_gap);
     let mut expected = table.commits.first().map_or(0, |commit| commit.version);
     for commit in &table.commits {
         let unreadable = matches!(commit.origin, crate::lake::Origin::Unreadable(_));
@@ -110,6 +110,25 @@ pub(super) fn silver_commits<'a>(
         gap = false;
     }
     (commits, any_unreadable)
+}
+
+/// The appends of silver that a checkpoint stands for, by the copies of their books; and whether the last of all those
+/// commits is lacking.
+fn cleaned_up<'a>(stream: &'a Stream<'_>, request: &Request) -> (Vec<SilverCommit<'a>>, bool) {
+    let (table, _) = stream.silver;
+    let (mut commits, mut gap, mut next) = (Vec::new(), false, 0);
+    let Some(at) = table.checkpoint else { return (commits, gap) };
+    // Their files are known as the checkpoint's, and are looked at with it.
+    let judged = request.scope.has_version(&table.name, at, 0);
+    for (version, books) in stream.copies.range(..=at) {
+        gap |= *version != next;
+        next = version.saturating_add(1);
+        if books.kind == "append" {
+            commits.push(SilverCommit { version: *version, books, judged, follows_a_gap: gap });
+            gap = false;
+        }
+    }
+    (commits, gap || next <= at)
 }
 
 /// What silver's commits cover, by index.
@@ -178,6 +197,8 @@ mod tests {
     use super::*;
     use crate::books::Entry;
     use crate::request::Scope;
+    use crate::rows::TableFacts;
+    use crate::rows::little_table::{LittleTable, bronze_columns, rows};
     use std::path::PathBuf;
 
     fn request(partitions: Vec<i32>) -> Request {
@@ -223,6 +244,30 @@ mod tests {
         assert_eq!(wanted, [(0, vec![(0, 20)]), (1, vec![(0, 5)])]);
         assert_eq!(slices[0].stretches.iter().map(|s| s.commit).collect::<Vec<_>>(), [0, 0, 1]);
         assert_eq!((slices[1].incarnation.as_str(), slices[1].offsets()), ("j", 7));
+    }
+
+    #[test]
+    fn appends_whose_entries_were_cleaned_up_are_known_by_the_copies_of_their_books() {
+        let of = |schema: &str, name: &str| LittleTable::new(schema, name, bronze_columns(), "_event_date");
+        let (bronze, mut silver, letters) = (LittleTable::bronze(), of("silver", "orders"), of("bronze", "orders_dlq"));
+        for from in [0, 10, 20] {
+            silver.append(&rows(0, from..from + 10));
+        }
+        let copied = silver.clean_up(2);
+        let facts = TableFacts::new();
+        let known = |lacking: &[u64]| {
+            let books = copied.iter().filter(|((_, version), _)| !lacking.contains(version));
+            let books = books.filter_map(|((_, version), copy)| Some((*version, copy.books.clone()?))).collect();
+            let tables = ((&bronze.table, &facts), (&silver.table, &facts), (&letters.table, &facts));
+            let stream = Stream::new("orders", tables.0, tables.1, tables.2).with_copies(books);
+            let (commits, others) = silver_commits(&stream, &request(Vec::new()), &Findings::default());
+            let told = |commit: &SilverCommit<'_>| (commit.version, commit.judged, commit.follows_a_gap);
+            (commits.iter().map(told).collect::<Vec<_>>(), others)
+        };
+        assert_eq!(known(&[]), (vec![(1, true, false), (2, true, false), (3, true, false)], false));
+        assert_eq!(known(&[1]), (vec![(2, true, true), (3, true, false)], true));
+        assert_eq!(known(&[2]), (vec![(1, true, false), (3, true, true)], true));
+        assert_eq!(known(&[0, 1, 2]), (vec![(3, true, true)], true));
     }
 
     #[test]

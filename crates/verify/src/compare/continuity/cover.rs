@@ -1,7 +1,8 @@
 //! The ranges of offsets that bronze's commits cover, by incarnation and partition.
 
 use super::Range;
-use crate::books::{Cause, Declared};
+use crate::books::copies::Copies;
+use crate::books::{Books, Cause, Declared, Entry};
 use crate::lake::Table;
 use crate::request::Request;
 use std::collections::BTreeMap;
@@ -32,28 +33,20 @@ pub(super) struct Partition {
 pub(super) struct Cover {
     pub(super) partitions: Vec<Partition>,
     by_key: BTreeMap<(String, i32), usize>,
+    /// Up to which version the log has no entries any more, where `ops.commits` has not the books of all of them: what these
+    /// commits cover is not known.
+    pub(super) unknown_up_to: Option<u64>,
 }
 
 impl Cover {
-    /// Takes the ranges from the books of the table's commits.
-    pub(super) fn of(table: &Table, request: &Request) -> Self {
-        let mut cover = Self { partitions: Vec::new(), by_key: BTreeMap::new() };
+    /// Takes the ranges from the books of the table's commits, and from the copies of those whose entries were cleaned up.
+    pub(super) fn of(table: &Table, copies: &Copies, request: &Request) -> Self {
+        let mut cover = Self { partitions: Vec::new(), by_key: BTreeMap::new(), unknown_up_to: None };
+        cover.take_cleaned_up(table, copies, request);
         for commit in &table.commits {
-            let Some(books) = commit.books().filter(|books| books.kind == "append") else { continue };
+            let Some(books) = commit.books() else { continue };
             let in_scope = request.scope.has_version(&table.name, commit.version, commit.timestamp_us);
-            for entry in &books.entries {
-                // Ranges that are none were entered with the books.
-                if entry.from < 0 || entry.to <= entry.from {
-                    continue;
-                }
-                let partition = cover.entry(&books.topic, &books.incarnation, entry.partition);
-                let judged = in_scope && request.scope.has_partition(entry.partition);
-                partition.ranges.push(Covered { range: (entry.from, entry.to), version: commit.version, judged });
-                if judged {
-                    let inside = |gap: &&Declared| entry.from <= gap.from && gap.from < gap.to && gap.to <= entry.to;
-                    partition.declared.extend(entry.gaps.iter().filter(inside));
-                }
-            }
+            cover.take(books, commit.version, in_scope, request);
         }
         for partition in &mut cover.partitions {
             partition.ranges.sort_by_key(|covered| (covered.range, covered.version));
@@ -61,6 +54,38 @@ impl Cover {
             partition.merged = merge(partition.ranges.iter().map(|covered| covered.range));
         }
         cover
+    }
+
+    /// What those commits cover that a checkpoint stands for.
+    fn take_cleaned_up(&mut self, table: &Table, copies: &Copies, request: &Request) {
+        let Some(at) = table.checkpoint else { return };
+        // Their files are known as the checkpoint's, and are looked at with it.
+        let in_scope = request.scope.has_version(&table.name, at, 0);
+        let name = table.name.to_string();
+        let (mut next, mut whole) = (0, true);
+        for ((_, version), copied) in copies.range((name.clone(), 0)..=(name, at)) {
+            whole &= *version == next && (copied.books.is_some() || copied.kind == "foreign");
+            next = version.saturating_add(1);
+            if let Some(books) = &copied.books {
+                self.take(books, *version, in_scope, request);
+            }
+        }
+        self.unknown_up_to = (!whole || next <= at).then_some(at);
+    }
+
+    /// Takes the ranges of an append.
+    fn take(&mut self, books: &Books, version: u64, in_scope: bool, request: &Request) {
+        // Ranges that are none were entered with the books.
+        let is_range = |entry: &&Entry| books.kind == "append" && 0 <= entry.from && entry.from < entry.to;
+        for entry in books.entries.iter().filter(is_range) {
+            let partition = self.entry(&books.topic, &books.incarnation, entry.partition);
+            let judged = in_scope && request.scope.has_partition(entry.partition);
+            partition.ranges.push(Covered { range: (entry.from, entry.to), version, judged });
+            if judged {
+                let inside = |gap: &&Declared| entry.from <= gap.from && gap.from < gap.to && gap.to <= entry.to;
+                partition.declared.extend(entry.gaps.iter().filter(inside));
+            }
+        }
     }
 
     fn entry(&mut self, topic: &str, incarnation: &str, partition: i32) -> &mut Partition {

@@ -13,6 +13,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
+use crate::books::copies::Copies;
 use crate::finding::{Code, Findings, Place, Unable};
 use crate::lake::Table;
 use crate::report::Part;
@@ -33,11 +34,12 @@ pub(super) type Range = (i64, i64);
 pub fn check(
     bronze: &Table,
     facts: Option<&TableFacts>,
+    copies: &Copies,
     log: &dyn LogView,
     request: &Request,
     findings: &Findings,
 ) -> Part {
-    let cover = Cover::of(bronze, request);
+    let cover = Cover::of(bronze, copies, request);
     let mut holes = holes::Holes::new(&cover);
     if let Some(facts) = facts {
         let mut met = Met::default();
@@ -50,6 +52,7 @@ pub fn check(
                 holes.add_all(stretch.key, stretch.bits.holes(stretch.from, stretch.to));
             }
         }
+        tell_unknown(bronze, facts, &cover, findings);
         tell_doubled(bronze, facts, &cover, &met, findings);
         tell_outside(bronze, &met, findings);
     }
@@ -126,6 +129,19 @@ fn tell_doubled(table: &Table, facts: &TableFacts, cover: &Cover, met: &Met, fin
     if met.doubled_untold > 0 {
         let what = format!("{} more rows stand in the table more than once", met.doubled_untold);
         findings.add(Code::OffsetsDoubled, place(table), what);
+    }
+}
+
+/// Tells of rows that nobody knows whether a commit covered them.
+fn tell_unknown(table: &Table, facts: &TableFacts, cover: &Cover, findings: &Findings) {
+    let Some(at) = cover.unknown_up_to else { return };
+    let files = table.live.values().filter(|file| file.version <= at && facts.contains_key(&file.add.path)).count();
+    if files > 0 {
+        let why = format!(
+            "whether commits up to version {at} cover the rows of {files} files is not known: the entries of these commits are \
+             gone from the Delta log, and ops.commits has not the books of all of them: restore the entries"
+        );
+        findings.unable(Unable { place: place(table).at_version(at), why });
     }
 }
 

@@ -103,6 +103,7 @@ pub(super) fn scan(
     let next = AtomicUsize::new(0);
     let work = || {
         while let Some((file, _)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let whole = whole && cover.unknown_up_to.is_none_or(|at| file.version > at);
             let mut look =
                 Look { cover, by_key: &by_key, whole, file: &file.add.path, met: Met::default(), last: None };
             if let Err(problem) = look.through(table, file) {

@@ -2,6 +2,7 @@
 
 use super::check;
 use super::cover::without;
+use crate::books::copies::Copies;
 use crate::books::{Cause, Declared};
 use crate::finding::{Code, Finding, Findings, Unable};
 use crate::lake::Origin;
@@ -22,7 +23,7 @@ impl LogView for Says {
 fn checked_by(little: &LittleTable, log: &dyn LogView, request: &Request) -> Vec<Finding> {
     let findings = Findings::default();
     let facts = little.facts(&Findings::default());
-    check(&little.table, Some(&facts), log, request, &findings);
+    check(&little.table, Some(&facts), &Copies::new(), log, request, &findings);
     found(findings)
 }
 
@@ -47,7 +48,7 @@ fn a_table_without_holes_gives_no_finding_and_counts_its_offsets() {
     assert_eq!(checked(&little), []);
     let findings = Findings::default();
     let facts = little.facts(&findings);
-    let part = check(&little.table, Some(&facts), &NoLog, &request(), &findings);
+    let part = check(&little.table, Some(&facts), &Copies::new(), &NoLog, &request(), &findings);
     assert_eq!(part.looked_at, 1_570);
 }
 
@@ -136,7 +137,7 @@ fn a_hole_between_two_commits_is_told_also_without_reading_rows() {
     let findings = checked(&little);
     assert_eq!((codes(&findings), findings[0].place.offsets), (vec![Code::OffsetsLost], Some((10, 15))));
     let findings = Findings::default();
-    check(&little.table, None, &NoLog, &request(), &findings);
+    check(&little.table, None, &Copies::new(), &NoLog, &request(), &findings);
     assert_eq!(codes(&found(findings)), [Code::OffsetsLost]);
 }
 
@@ -161,7 +162,7 @@ fn a_range_that_no_log_could_have_is_not_looked_through_for_ever() {
     little.alter(1, |books| books.entries[0].to = i64::MAX);
     let findings = Findings::default();
     let facts = little.facts(&Findings::default());
-    check(&little.table, Some(&facts), &NoLog, &request(), &findings);
+    check(&little.table, Some(&facts), &Copies::new(), &NoLog, &request(), &findings);
     assert_eq!(findings.into_kept().unable.len(), 1);
 }
 
@@ -173,7 +174,7 @@ fn what_lies_below_where_a_partition_begins_was_not_asked_for() {
     assert_eq!(checked_by(&little, &Says(InLog::Record), &request()), []);
     let findings = Findings::default();
     let facts = little.facts(&findings);
-    assert_eq!(check(&little.table, Some(&facts), &NoLog, &request(), &findings).looked_at, 10);
+    assert_eq!(check(&little.table, Some(&facts), &Copies::new(), &NoLog, &request(), &findings).looked_at, 10);
     // Behind its beginning, every offset was.
     little.append(&rows(1, 0..5));
     little.table.live.retain(|_, live| live.version != 3);
@@ -195,4 +196,31 @@ fn ranges_are_taken_out_of_ranges() {
     assert_eq!(without(&[(0, 10)], &[]), [(0, 10)]);
     assert_eq!(without(&[(0, 10), (20, 30)], &[(2, 4), (8, 22), (29, 40)]), [(0, 2), (4, 8), (22, 29)]);
     assert_eq!(without(&[(5, 6)], &[(0, 100)]), []);
+}
+
+#[test]
+fn rows_of_commits_whose_entries_were_cleaned_up_are_held_against_the_copies_of_their_books() {
+    let mut little = LittleTable::bronze();
+    for from in [0, 10, 20] {
+        little.append(&rows(0, from..from + 10));
+    }
+    commit(&mut little, &rows(0, 30..40), &[rows(0, 30..40), rows(5, 3..4)].concat());
+    let mut copies = little.clean_up(2);
+    let checked = |little: &LittleTable, copies: &Copies| {
+        let (findings, facts) = (Findings::default(), little.facts(&Findings::default()));
+        let part = check(&little.table, Some(&facts), copies, &NoLog, &request(), &findings);
+        let kept = findings.into_kept();
+        let told = kept.findings.iter().map(|found| (found.code, found.place.partition, found.place.offsets));
+        (part.looked_at, told.collect::<Vec<_>>(), kept.unable.len())
+    };
+    let outside = (Code::OffsetsOutside, Some(5), Some((3, 4)));
+    assert_eq!(checked(&little, &copies), (40, vec![outside], 0));
+    // One that covers a part of them is not known.
+    let lacking = copies.remove(&("bronze.orders".to_owned(), 1)).expect("copied");
+    assert_eq!(checked(&little, &copies), (30, vec![outside], 1));
+    copies.insert(("bronze.orders".to_owned(), 1), lacking);
+    let first = little.table.live.keys().next().cloned().expect("a file");
+    little.table.live.remove(&first);
+    let lost = (Code::OffsetsLost, Some(0), Some((0, 10)));
+    assert_eq!(checked(&little, &copies), (40, vec![lost, outside], 0));
 }

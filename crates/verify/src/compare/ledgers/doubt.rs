@@ -4,7 +4,8 @@
 //! log without a line. They are known by their headers `wt-producer` and `wt-seq`, and by lying behind every offset that
 //! the ledger acknowledges in that partition. They may be there, but each sequence once.
 
-use super::{Found, Ledger, file};
+use super::lines::Ledger;
+use super::{Found, file};
 use crate::compare::conservation::{positions, typed};
 use crate::compare::stream::Stream;
 use crate::finding::{Code, Findings, Place};
@@ -58,13 +59,24 @@ pub(super) fn settle(stream: &Stream<'_>, ledgers: &[Ledger], found: &mut Found,
 }
 
 /// Tells of sequences that are acknowledged, and stand behind that once more.
-fn again(stream: &Stream<'_>, ledgers: &[Ledger], seen: &BTreeMap<(usize, u64), (i32, i64)>, findings: &Findings) {
+pub(super) fn again(
+    stream: &Stream<'_>,
+    ledgers: &[Ledger],
+    seen: &BTreeMap<(usize, u64), (i32, i64)>,
+    findings: &Findings,
+) {
     for (number, ledger) in ledgers.iter().enumerate() {
         if !seen.keys().any(|(of, _)| *of == number) {
             continue;
         }
-        // It was read before; what cannot be read now was told then, or is torn off.
+        let mut lines = 0_u64;
+        // It was read before; what cannot be read now was told then, or is torn off. A line that came since may be the one
+        // that acknowledges the very record in doubt.
         let _ = file::read(&ledger.path, &mut |line| {
+            lines = lines.saturating_add(1);
+            if lines > ledger.lines {
+                return Ok(());
+            }
             if let Some((partition, offset)) = seen.get(&(number, line.sequence)) {
                 let place = Place::table(&stream.bronze.0.name.to_string()).of_partition(*partition);
                 let place = place.offsets(*offset, offset.saturating_add(1)).event(line.id);

@@ -1,11 +1,7 @@
-//! What is put beside each other: the lines of ledgers, the positions that tables hold, the ids of silver.
+//! What is put beside the lines of ledgers: the positions that tables hold, and the ids of silver.
 
-use super::Ledger;
-use super::file::{self, Header};
-use super::join::{Known, LINE, Named, SILVER, incarnation_key, ledger_id};
-use super::range::{first_offset, next_offset};
+use super::join::{Known, Named, SILVER, incarnation_key, ledger_id};
 use crate::compare::conservation::{id_texts, positions, typed};
-use crate::compare::stream::Stream;
 use crate::finding::{Place, Unable};
 use crate::lake::Table;
 use crate::request::Request;
@@ -14,41 +10,6 @@ use crate::spill::Buckets;
 use arrow::array::{Array, RecordBatch, StringArray};
 use arrow::datatypes::DataType;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-
-/// Enters a ledger's lines, from where bronze begins as far as it has come.
-pub(super) fn lines(
-    stream: &Stream<'_>,
-    path: PathBuf,
-    header: Header,
-    number: u16,
-    request: &Request,
-    known: &mut Buckets<Known>,
-) -> Result<Ledger, Unable> {
-    let incarnation = incarnation_key(&header.incarnation);
-    let mut range: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
-    let mut last: BTreeMap<i32, i64> = BTreeMap::new();
-    let mut before: BTreeMap<i32, u64> = BTreeMap::new();
-    let mut lines = 0_u64;
-    file::read(&path, &mut |line| {
-        lines = lines.saturating_add(1);
-        let largest = last.entry(line.partition).or_insert(line.offset);
-        *largest = (*largest).max(line.offset);
-        let (first, next) = *range.entry(line.partition).or_insert_with(|| {
-            let (bronze, incarnation) = (stream.bronze.0, &header.incarnation);
-            (first_offset(bronze, incarnation, line.partition), next_offset(bronze, incarnation, line.partition))
-        });
-        if line.offset < first {
-            let count = before.entry(line.partition).or_default();
-            *count = count.saturating_add(1);
-        }
-        if line.offset < first || line.offset >= next || !request.scope.has_partition(line.partition) {
-            return Ok(());
-        }
-        known.push(Known::of(incarnation, (line.partition, line.offset), LINE, number, ledger_id(line.id)))
-    })?;
-    Ok(Ledger { path, header, lines, last, before, ahead: BTreeMap::new() })
-}
 
 /// Shows the batches of every live file of a table; gives the files that cannot be opened. That was told when the files
 /// were looked at.

@@ -117,6 +117,8 @@ pub(super) enum AtPosition {
     Kept {
         /// The record is a dead letter: its id need not be in silver.
         dead: bool,
+        /// It is known whether the record is one.
+        judged: bool,
         /// The record's id is a hash.
         hashed: bool,
         /// A line has another id than the record, or than another line: its ledger.
@@ -141,7 +143,8 @@ pub(super) fn at_position(group: &[Known]) -> AtPosition {
             let id = of(VALID).unwrap_or(first).id;
             let lines = group.iter().filter(|known| known.kind == LINE);
             let other_id = lines.filter(|line| line.id != id).map(|line| line.ledger).next();
-            AtPosition::Kept { dead, hashed, other_id }
+            let judged = dead || hashed || of(VALID).is_some();
+            AtPosition::Kept { dead, judged, hashed, other_id }
         }
         None if in_bronze => AtPosition::Unledgered,
         None => AtPosition::Nothing,
@@ -230,15 +233,16 @@ mod tests {
     #[test]
     fn a_position_is_kept_missing_or_in_no_ledger() {
         let (line, bronze) = (known(LINE, 3, 7), known(BRONZE, 0, 0));
-        let kept = |dead, hashed, other_id| AtPosition::Kept { dead, hashed, other_id };
+        let kept = |dead, hashed, other_id| AtPosition::Kept { dead, judged: true, hashed, other_id };
+        let not_judged = |other_id| AtPosition::Kept { dead: false, judged: false, hashed: false, other_id };
         assert_eq!(at_position(&[line, bronze, known(VALID, 0, 7)]), kept(false, false, None));
         assert_eq!(at_position(&[line, bronze, known(VALID, 0, 8)]), kept(false, false, Some(3)));
         assert_eq!(at_position(&[line, bronze, known(DEAD, 0, 0)]), kept(true, false, None));
         assert_eq!(at_position(&[line, bronze, known(HASHED, 0, 0)]), kept(false, true, None));
-        assert_eq!(at_position(&[line, bronze]), kept(false, false, None), "not judged");
+        assert_eq!(at_position(&[line, bronze]), not_judged(None));
         let another = known(LINE, 4, 8);
         assert_eq!(at_position(&[line, another, bronze, known(DEAD, 0, 0)]), kept(true, false, Some(4)));
-        assert_eq!(at_position(&[line, another, bronze]), kept(false, false, Some(4)));
+        assert_eq!(at_position(&[line, another, bronze]), not_judged(Some(4)));
         assert_eq!(at_position(&[line, another, bronze, known(VALID, 0, 8)]), kept(false, false, Some(3)));
         assert_eq!(at_position(&[line, known(LINE, 4, 7), bronze, known(DEAD, 0, 0)]), kept(true, false, None));
         assert_eq!(at_position(&[line]), AtPosition::Missing(3));

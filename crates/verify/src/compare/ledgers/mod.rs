@@ -9,7 +9,8 @@
 //! Ids that are derived (hashes, numbers as texts) stand in no ledger; for those streams the position alone counts. Sets
 //! are bounded in memory ([`crate::spill`]).
 //!
-//! What is acknowledged above bronze's position must be in the log ([`ahead`]): it comes to the tables later. A ledger speaks
+//! Below where bronze begins nothing was asked for, and where that is not known nothing is said ([`lines`]). What is
+//! acknowledged above bronze's position must be in the log ([`ahead`]): it comes to the tables later. A ledger speaks
 //! up to its last line of each partition; what bronze has above that and no ledger names is counted and reported, since a
 //! ledger that was cut at its end looks the same as a producer that was never answered.
 
@@ -18,6 +19,7 @@ mod doubt;
 mod enter;
 mod file;
 mod join;
+mod lines;
 mod range;
 mod tell;
 #[cfg(test)]
@@ -25,16 +27,19 @@ mod tests;
 
 pub(in crate::compare) use join::Known;
 
-use super::stream::{Blind, Stream, blind_files};
+use super::stream::{Blind, Observed, Stream, blind_files};
+use crate::books::copies::Copies;
 use crate::finding::{Findings, Place, Unable};
-use crate::lake::PositionKey;
+use crate::lake::{PositionKey, Table, TableName};
 use crate::report::{LedgerReport, Part};
 use crate::request::{LogView, Request};
+use crate::rows::Held;
 use crate::spill::Buckets;
-use enter::{lines, rows, silver_ids};
+use enter::{rows, silver_ids};
 use file::Header;
 use join::{AtPosition, BRONZE, DEAD, DUE, LINE, NAMED, Named, OfId, at_position, incarnation_key, of_id};
-use range::next_offset;
+use lines::{Ledger, Sets};
+use range::{Beginnings, next_offset};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tell::Missing;
@@ -42,25 +47,14 @@ use tell::Missing;
 /// Positions of one kind that are kept to be told as ranges; beyond, they are counted only.
 const POSITIONS_KEPT_MAX: usize = 200_000;
 
-/// A ledger that was read.
-struct Ledger {
-    path: PathBuf,
-    header: Header,
-    /// Lines.
-    lines: u64,
-    /// The largest acknowledged offset of each partition.
-    last: BTreeMap<i32, i64>,
-    /// By partition: lines below where bronze begins.
-    before: BTreeMap<i32, u64>,
-    /// By partition: lines at or above bronze's position that the log has.
-    ahead: BTreeMap<i32, u64>,
-}
-
-impl Ledger {
-    /// Whether it says nothing of an offset, as it lies behind all that it has of the partition.
-    fn ends_before(&self, partition: i32, offset: i64) -> bool {
-        self.last.get(&partition).is_none_or(|last| offset > *last)
-    }
+/// What ledgers are held against beside the rows of the streams.
+pub struct Beside<'a> {
+    /// The event log.
+    pub log: &'a dyn LogView,
+    /// The copies of the books.
+    pub copies: &'a Copies,
+    /// Looks at a table as it is now: a pipeline may have committed to it since it was looked at.
+    pub now: &'a dyn Fn(&TableName) -> Result<Table, Unable>,
 }
 
 /// What was found of one stream, as far as it is kept.
@@ -78,8 +72,12 @@ struct Found {
     extra: BTreeSet<(i32, i64)>,
     /// Extra ones that are not kept.
     more_extra: u64,
+    /// Those of them that lie above all that a ledger has of the partition: whether they are in doubt is not looked up.
+    more_above: u64,
     /// Ids are derived, or it is not known whether they are: positions alone count.
     derived: bool,
+    /// Lines whose record may be a dead letter in a file that could not be read.
+    maybe_dead: u64,
 }
 
 impl Found {
@@ -102,7 +100,7 @@ impl Found {
 pub fn check(
     ledgers: &[PathBuf],
     streams: &[Stream<'_>],
-    log: &dyn LogView,
+    beside: &Beside<'_>,
     request: &Request,
     findings: &Findings,
 ) -> (Vec<Part>, Vec<LedgerReport>) {
@@ -117,7 +115,7 @@ pub fn check(
     for (index, files) in by_stream {
         let Some(stream) = streams.get(index) else { continue };
         let mut read = Vec::new();
-        match check_stream(stream, files, log, request, &mut read, findings) {
+        match check_stream(stream, files, beside, request, &mut read, findings) {
             Ok(told) => reports.extend(told),
             Err(unable) => findings.unable(unable),
         }
@@ -155,7 +153,7 @@ fn stream_of(path: &Path, header: &Header, streams: &[Stream<'_>]) -> Result<usi
 fn check_stream(
     stream: &Stream<'_>,
     files: Vec<(PathBuf, Header)>,
-    log: &dyn LogView,
+    beside: &Beside<'_>,
     request: &Request,
     read: &mut Vec<Ledger>,
     findings: &Findings,
@@ -164,13 +162,16 @@ fn check_stream(
     let judged = stream.take_known().filter(|known| !known.is_empty());
     let mut found = Found { derived: judged.is_none(), ..Found::default() };
     let mut known = judged.unwrap_or_else(|| Buckets::new(&request.scratch, memory));
+    let mut named: Buckets<Named> = Buckets::new(&request.scratch, memory);
+    let beginnings = Beginnings::of(stream.bronze, beside.copies);
     for (path, header) in files {
         let number = u16::try_from(read.len()).map_err(|_| Unable {
             place: Place::default(),
             why: "more than 65536 ledgers of one stream were given".to_owned(),
         })?;
-        let mut ledger = lines(stream, path, header, number, request, &mut known)?;
-        ahead::check(stream.bronze.0, (number, &mut ledger), log, request, &mut found, findings)?;
+        let (bronze, mut sets) = (stream.bronze.0, Sets { known: &mut known, named: &mut named });
+        let mut ledger = lines::enter((bronze, &beginnings), (number, path, header), request, &mut sets, findings)?;
+        ahead::check(bronze, (number, &mut ledger), beside, request, &mut found, findings)?;
         read.push(ledger);
     }
     let incarnations: BTreeMap<u64, &str> = read
@@ -178,24 +179,30 @@ fn check_stream(
         .map(|ledger| (incarnation_key(&ledger.header.incarnation), ledger.header.incarnation.as_str()))
         .collect();
     let failed = rows(stream.bronze.0, BRONZE, &incarnations, request, &mut known)?;
-    let mut blind = blind_files(stream.bronze);
-    blind.retain(|blind| !blind.missing && failed.contains(&blind.path));
-    rows(stream.dead_letters.0, DEAD, &incarnations, request, &mut known)?;
-    let mut named: Buckets<Named> = Buckets::new(&request.scratch, memory);
-    let ground = Ground { stream, read: read.as_slice(), incarnations: &incarnations, blind: blind.as_slice() };
+    let blind = unseen(stream.bronze, &failed, findings);
+    let failed = rows(stream.dead_letters.0, DEAD, &incarnations, request, &mut known)?;
+    let letters = unseen(stream.dead_letters, &failed, findings);
+    let (read, incarnations) = (&*read, &incarnations);
+    let ground = Ground { stream, read, incarnations, blind: &blind, letters: &letters };
     by_position(&ground, known, &mut named, &mut found)?;
+    if let Some(letters) = letters.first().filter(|_| found.maybe_dead > 0) {
+        let place = Place::table(&stream.dead_letters.0.name.to_string()).in_file(&letters.path);
+        let why = format!(
+            "whether {} acknowledged ids are dead letters could not be told from a file that cannot be read; restore it",
+            found.maybe_dead
+        );
+        findings.unable(Unable { place, why });
+    }
     if found.derived {
         found.extra = found.unledgered.clone();
     } else {
         let failed = silver_ids(stream.silver.0, &mut named)?;
-        by_id(named, &mut found)?;
-        let damaged =
-            blind_files(stream.silver).into_iter().find(|blind| !blind.missing && failed.contains(&blind.path));
-        if let Some(damaged) = damaged {
+        by_id(named, read, &mut found)?;
+        if let Some(damaged) = unseen(stream.silver, &failed, findings).first() {
             // What is not in the files that can be read may be in this one.
             found.missing.retain(|(_, _, missing), _| *missing != Missing::Silver);
             let place = Place::table(&stream.silver.0.name.to_string()).in_file(&damaged.path);
-            let why = "acknowledged ids could not be looked for in a damaged file of silver; restore it";
+            let why = "acknowledged ids could not be looked for in a file of silver that cannot be read; restore it";
             findings.unable(Unable { place, why: why.to_owned() });
         }
     }
@@ -209,17 +216,40 @@ fn check_stream(
     Ok(reports)
 }
 
+/// Of the files that could not be opened, those that may hold what is looked for: damaged ones, and those that could be
+/// read before. What a file held that was gone already is gone.
+fn unseen(observed: Observed<'_>, failed: &BTreeSet<String>, findings: &Findings) -> Vec<Blind> {
+    let (table, facts) = observed;
+    let mut unseen = blind_files(observed);
+    unseen.retain(|blind| !blind.missing && failed.contains(&blind.path));
+    for path in failed {
+        let Some(before) = facts.get(path) else { continue };
+        let why = "the file was read before, and could not be opened again: verify once more";
+        let place = Place::table(&table.name.to_string()).in_file(path);
+        findings.unable(Unable { place, why: why.to_owned() });
+        let range = |((incarnation, partition), held): (&(String, i32), &Held)| {
+            (incarnation.clone(), *partition, held.first, held.last.saturating_add(1))
+        };
+        let ranges = Some(before.held.iter().map(range).collect());
+        unseen.push(Blind { path: path.clone(), missing: false, ranges });
+    }
+    unseen
+}
+
 /// What positions are judged with.
 struct Ground<'a> {
     stream: &'a Stream<'a>,
     read: &'a [Ledger],
     incarnations: &'a BTreeMap<u64, &'a str>,
+    /// Files of bronze that could not be read.
     blind: &'a [Blind],
+    /// And of dead letters.
+    letters: &'a [Blind],
 }
 
 /// Judges positions, and hands on the ids of lines.
 fn by_position(
-    Ground { stream, read, incarnations, blind }: &Ground<'_>,
+    Ground { stream, read, incarnations, blind, letters }: &Ground<'_>,
     known: Buckets<Known>,
     named: &mut Buckets<Named>,
     found: &mut Found,
@@ -244,13 +274,16 @@ fn by_position(
                         named.push(Named { id: line.id, kind: NAMED, partition, offset, ledger: line.ledger })?;
                     }
                 }
-                AtPosition::Kept { dead, hashed, other_id } => {
+                AtPosition::Kept { dead, judged, hashed, other_id } => {
                     found.derived |= hashed;
                     if let Some(ledger) = other_id {
                         keep(found.other_id.entry((ledger, partition)).or_default(), offset);
                     }
+                    let may_be_dead = |letters: &Blind| letters.may_hold(incarnation, partition, offset);
+                    let maybe_dead = !judged && offset < silver && letters.iter().any(may_be_dead);
+                    found.maybe_dead = found.maybe_dead.saturating_add(u64::from(maybe_dead));
                     for line in group.iter().filter(|known| known.kind == LINE && !hashed) {
-                        let kind = if dead || offset >= silver { NAMED } else { DUE };
+                        let kind = if dead || maybe_dead || offset >= silver { NAMED } else { DUE };
                         named.push(Named { id: line.id, kind, partition, offset, ledger: line.ledger })?;
                     }
                 }
@@ -267,7 +300,7 @@ fn by_position(
     })
 }
 
-fn by_id(named: Buckets<Named>, found: &mut Found) -> Result<(), Unable> {
+fn by_id(named: Buckets<Named>, read: &[Ledger], found: &mut Found) -> Result<(), Unable> {
     named.drain(&mut |records| {
         records.sort_unstable();
         for group in records.chunk_by(|one, other| one.id == other.id) {
@@ -278,6 +311,9 @@ fn by_id(named: Buckets<Named>, found: &mut Found) -> Result<(), Unable> {
                 }
                 OfId::Extra(row) if found.extra.len() < POSITIONS_KEPT_MAX => {
                     found.extra.insert((row.partition, row.offset));
+                }
+                OfId::Extra(row) if read.iter().any(|ledger| ledger.ends_before(row.partition, row.offset)) => {
+                    found.more_above = found.more_above.saturating_add(1);
                 }
                 OfId::Extra(_) => found.more_extra = found.more_extra.saturating_add(1),
                 OfId::Fine => {}

@@ -1,9 +1,10 @@
 //! Telling what was found of ledgers: offsets joined to ranges, single ones with their id; and how far each speaks.
 
-use super::{Found, Ledger, doubt};
+use super::lines::Ledger;
+use super::{Found, doubt};
 use crate::compare::conservation::ranges;
 use crate::compare::stream::Stream;
-use crate::finding::{Code, Findings, KEPT_PER_CODE, Place};
+use crate::finding::{Code, Findings, KEPT_PER_CODE, Place, Unable};
 use crate::report::{LedgerRange, LedgerReport};
 use crate::request::Request;
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,6 +108,14 @@ pub(super) fn tell(stream: &Stream<'_>, read: &[Ledger], found: Found, findings:
             };
             findings.add(Code::LedgerExtra, place, what);
         }
+    }
+    if found.more_above > 0 {
+        let why = format!(
+            "whether {} more ids of silver, above the end of a ledger and in none, were sent and never acknowledged is not \
+             known: they are too many to look up; give the ledgers that have them",
+            found.more_above
+        );
+        findings.unable(Unable { place: Place::table(&silver), why });
     }
     if found.more_extra > 0 {
         let what = format!("{} more ids of silver that none of the ledgers given names", found.more_extra);

@@ -171,6 +171,10 @@ kafka() {
         say "${missing[*]} missing: the tests run against real Kafka, which Maven fetches and Java runs"
         apt_install "${missing[@]}"
     fi
+    if ! command -v openssl >/dev/null; then
+        say "openssl is missing: the tests reach Kafka over TLS too, and make the certificates for it"
+        apt_install openssl
+    fi
     (cd "$here" && cargo xtask lab install) || fail "Kafka could not be put into $cache/kafka; see above"
 }
 

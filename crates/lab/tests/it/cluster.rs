@@ -120,7 +120,7 @@ fn a_secured_broker_shows_its_certificate_to_those_who_come_by_its_other_listene
     client::append_one(&cluster.bootstrap());
     cluster.kill(1).unwrap();
     cluster.start_again(1).unwrap();
-    assert!(is_known(&secured.mutual(), &secured.authority()), "the ports change with a restart");
+    assert!(is_known(&secured.sasl(), &secured.authority()), "the ports change with a restart");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod not_balanced;
 mod producing;
 mod runbook_sql;
 mod schema;
+mod secured;
 mod status;
 mod topics;
 mod validate;

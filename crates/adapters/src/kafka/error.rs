@@ -148,7 +148,10 @@ fn advice(code: RDKafkaErrorCode) -> Option<&'static str> {
             Some("does Kafka run, does `bootstrap` name it, and does its listener want what `security.protocol` says?")
         }
         Code::Resolve => Some("check the names of hosts in `bootstrap`, and those that the brokers advertise"),
-        Code::SSL => Some("check `security.protocol`, `ssl.ca.location`, and the client's key and certificate"),
+        Code::SSL => Some(
+            "check `security.protocol`, `ssl.ca.location`, that the broker's certificate is for the host in \
+             `bootstrap`, and the client's key and certificate",
+        ),
         Code::Authentication
         | Code::SaslAuthenticationFailed
         | Code::UnsupportedSASLMechanism

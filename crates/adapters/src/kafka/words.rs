@@ -10,10 +10,13 @@ use watertight_core::port::ErrorKind;
 const NOT_KAFKA: &str = "Invalid response size";
 /// The other side hung up on the first words of TLS. A broker that was just ended does so too.
 const HUNG_UP: &str = "connecting to a PLAINTEXT broker listener";
-/// A broker without `connections.max.reauth.ms` takes no second token on a connection; the client connects again.
+/// A broker takes another token on a connection once a second at most. librdkafka asks for more where a token is so
+/// short that its end is near before the next one is there; it connects again.
 const NO_SECOND_TOKEN: &str = "Request not valid in current SASL state";
 /// Before the first record, a producer asks for a number; whoever may write to any topic is given one.
 const NO_NUMBER: &str = "Failed to acquire idempotence PID";
+/// Behind them, where he may not: any other reason passes.
+const NOT_ALLOWED: &str = "Cluster authorization failed";
 /// Before the reason why there is no token.
 const NO_TOKEN: &str = "Failed to acquire SASL OAUTHBEARER token";
 /// Before the number of what the other side says against a connection with TLS.
@@ -55,6 +58,9 @@ pub(super) fn judged(text: &str) -> Option<(ErrorKind, &'static str)> {
              broker trusts who signed the certificate",
         ));
     }
+    if text.contains(NO_NUMBER) && text.contains(NOT_ALLOWED) {
+        return Some((ErrorKind::Stop, "allow this user to write to the topic"));
+    }
     let (_, kind, advice) = PHRASES.iter().find(|(words, ..)| text.contains(words))?;
     Some((*kind, *advice))
 }
@@ -71,10 +77,8 @@ const PHRASES: &[(&str, ErrorKind, &str)] = &[
     (
         NO_SECOND_TOKEN,
         ErrorKind::Retry,
-        "connections are made anew; set the brokers' `connections.max.reauth.ms`, so that one can go on with a new \
-         token",
+        "connections are made anew; if that goes on, have tokens given that are good for a minute or more",
     ),
-    (NO_NUMBER, ErrorKind::Stop, "allow this user to write to the topic"),
 ];
 
 /// The number of the alert that a text tells.
@@ -99,7 +103,7 @@ mod tests {
             (alert(116), ErrorKind::Stop, "`ssl.key.location`"),
             (no_token("Failed to connect to 127.0.0.1 port 9 after 0 ms"), ErrorKind::Retry, "endpoint"),
             (no_token("{\"error\":\"invalid_client\"}"), ErrorKind::Stop, "`sasl.oauthbearer.client.id`"),
-            ("Broker: Request not valid in current SASL state".to_owned(), ErrorKind::Retry, "reauth"),
+            ("Broker: Request not valid in current SASL state".to_owned(), ErrorKind::Retry, "a minute"),
             ("SSL connection closed: connecting to a PLAINTEXT broker listener?".to_owned(), ErrorKind::Retry, "TLS"),
         ] {
             let (kind, advice) = judged(&text).unwrap();
@@ -111,7 +115,10 @@ mod tests {
     #[test]
     fn words_that_are_not_known_leave_it_to_the_code() {
         // Alert 80 is the broker's own trouble.
-        for text in ["", "Connection refused", "SSL alert number 80", "SSL alert number ", "SSL alert number 4200"] {
+        let busy = "Failed to acquire idempotence PID from broker b:1/1: Broker: Coordinator load in progress";
+        for text in
+            [busy, "", "Connection refused", "SSL alert number 80", "SSL alert number ", "SSL alert number 4200"]
+        {
             assert_eq!(judged(text), None, "{text}");
         }
     }

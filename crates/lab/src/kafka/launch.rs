@@ -64,11 +64,7 @@ impl Launcher {
         let layout = Layout::make(folder, brokers)?;
         let (secured, bootstrap) = match access {
             Access::Open => (None, distribution.bootstrap()),
-            Access::Secured => {
-                let secured = Secured::make(&layout)?;
-                let bootstrap = secured.format(distribution, &layout)?;
-                (Some(secured), bootstrap)
-            }
+            Access::Secured => (Some(Secured::make(&layout)?), Secured::format(distribution, &layout)?),
         };
         let (listeners, mut properties) = match &secured {
             Some(secured) => (secured.listeners().to_vec(), secured.properties()),

@@ -99,7 +99,7 @@ impl Secured {
     }
 
     /// Has Kafka's tool format a data folder with the users of SCRAM in it: what it wrote.
-    pub(super) fn format(&self, distribution: &Distribution, layout: &Layout) -> Result<PathBuf, LabError> {
+    pub(super) fn format(distribution: &Distribution, layout: &Layout) -> Result<PathBuf, LabError> {
         let folder = layout.folder().join("formatted");
         files::remove_folder(&folder)?;
         files::make_folder(&folder)?;
@@ -132,8 +132,6 @@ impl Secured {
         let path = |name: &str| self.folder.join(name).display().to_string();
         let fixed = [
             ("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER".to_owned()),
-            // A connection may show another token before its first one ends; without it Kafka refuses that.
-            ("listener.name.sasl.oauthbearer.connections.max.reauth.ms", "3600000".to_owned()),
             ("listener.name.mutual.ssl.client.auth", "required".to_owned()),
             // The common name alone.
             ("listener.name.mutual.ssl.principal.mapping.rules", "RULE:^CN=(.*)$/$1/".to_owned()),

@@ -1,6 +1,7 @@
 //! The adapter on a broker that wants to know who asks: each way to say so, and what is said where it is not enough.
 
 mod rights;
+mod tokens;
 
 use super::{fresh, record};
 use rights::{Right, allow};
@@ -15,7 +16,7 @@ use watertight_lab::kafka::shared_secured;
 /// A password that is nobody's.
 const WRONG: &str = "wrong-horse-42";
 /// What no message may hold.
-const SECRETS: [&str; 4] = [USER_PASSWORD, GUEST_PASSWORD, KEY_PASSWORD, WRONG];
+const SECRETS: [&str; 5] = [USER_PASSWORD, GUEST_PASSWORD, KEY_PASSWORD, WRONG, tokens::CLIENT_SECRET];
 /// Longest that two calls may take that are refused.
 const BOUND: Duration = Duration::from_secs(40);
 /// Longer than anything that works takes.

@@ -63,8 +63,8 @@ c_compiler() {
     apt_install gcc libc6-dev
 }
 
-# librdkafka, the client of Kafka, is built by its own configure script and makefile against the system's OpenSSL and zlib
-# (docs/adr/0016). The script wants a C++ compiler too, and gcc by that name or clang.
+# librdkafka, the client of Kafka, is built by its own configure script and makefile against the system's OpenSSL, zlib and
+# curl (docs/adr/0016). The script wants a C++ compiler too, and gcc by that name or clang.
 kafka_client() {
     local missing=()
     has_header() { echo "#include <$1>" | cc -E - >/dev/null 2>&1; }
@@ -74,8 +74,10 @@ kafka_client() {
     command -v pkg-config >/dev/null || missing+=(pkg-config)
     has_header openssl/ssl.h || missing+=(libssl-dev)
     has_header zlib.h || missing+=(zlib1g-dev)
+    # Without it nothing fails, and no token can be fetched.
+    { has_header curl/curl.h && pkg-config --exists libcurl; } || missing+=(libcurl4-openssl-dev)
     if [ "${#missing[@]}" -eq 0 ]; then return; fi
-    say "${missing[*]} missing: the Kafka client is C, and encrypts with OpenSSL"
+    say "${missing[*]} missing: the Kafka client is C, encrypts with OpenSSL and fetches tokens with curl"
     apt_install "${missing[@]}"
 }
 
@@ -170,6 +172,10 @@ kafka() {
     if [ "${#missing[@]}" -gt 0 ]; then
         say "${missing[*]} missing: the tests run against real Kafka, which Maven fetches and Java runs"
         apt_install "${missing[@]}"
+    fi
+    if ! command -v openssl >/dev/null; then
+        say "openssl is missing: the tests reach Kafka over TLS too, and make the certificates for it"
+        apt_install openssl
     fi
     (cd "$here" && cargo xtask lab install) || fail "Kafka could not be put into $cache/kafka; see above"
 }

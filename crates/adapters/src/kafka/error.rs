@@ -1,14 +1,10 @@
 //! Kafka's errors as the port's: what the caller does, and what an operator can do.
 
 use super::native::Failure;
+use super::words;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use watertight_core::port::{ErrorKind, PortError};
-
-/// What librdkafka says where the other side speaks another protocol: its first bytes are taken for a length.
-const NOT_KAFKA: &str = "Invalid response size";
-const SPEAKS_OTHERWISE: &str = "rather than raise it, check what answers there: a listener that wants TLS \
-     (`security.protocol`), or no Kafka at all (`bootstrap`)";
 
 /// What went wrong, of any of the forms in which librdkafka tells it.
 pub(super) struct Cause {
@@ -48,16 +44,24 @@ impl From<Failure> for Cause {
 /// The error of having failed at `what` ("the topic t cannot be described").
 pub(super) fn port_error(what: impl Into<String>, cause: impl Into<Cause>) -> PortError {
     let (what, Cause { code, text }) = (what.into(), cause.into());
-    let (kind, advice) = match code {
-        // Its own advice, to raise a limit, is for those who know that Kafka answers there.
-        Some(_) if text.contains(NOT_KAFKA) => (ErrorKind::Stop, Some(SPEAKS_OTHERWISE)),
-        Some(code) => (kind(code), advice(code)),
-        None => (ErrorKind::Stop, None),
-    };
+    let (kind, advice) = code.map_or((ErrorKind::Stop, None), |code| judged(code, &text));
     match advice {
         Some(advice) => PortError::new(kind, format!("{what}: {text}; {advice}")),
         None => PortError::new(kind, format!("{what}: {text}")),
     }
+}
+
+/// What the caller does and what an operator can do: as the code says, unless the words say more.
+fn judged(code: RDKafkaErrorCode, text: &str) -> (ErrorKind, Option<&'static str>) {
+    match words::judged(text) {
+        Some((kind, advice)) => (kind, Some(advice)),
+        None => (kind(code), advice(code)),
+    }
+}
+
+/// Whether an error says why nothing will come, however long one waits.
+pub(super) fn is_final(code: RDKafkaErrorCode, text: &str) -> bool {
+    judged(code, text).0 == ErrorKind::Stop
 }
 
 /// What the caller does.
@@ -140,13 +144,20 @@ fn advice(code: RDKafkaErrorCode) -> Option<&'static str> {
         | Code::AllBrokersDown
         | Code::OperationTimedOut
         | Code::NetworkException
-        | Code::BrokerNotAvailable => Some("does Kafka run, and does `bootstrap` name it?"),
+        | Code::BrokerNotAvailable => {
+            Some("does Kafka run, does `bootstrap` name it, and does its listener want what `security.protocol` says?")
+        }
         Code::Resolve => Some("check the names of hosts in `bootstrap`, and those that the brokers advertise"),
-        Code::SSL => Some("check `security.protocol`, `ssl.ca.location`, and the client's key and certificate"),
+        Code::SSL => Some(
+            "check `security.protocol`, `ssl.ca.location`, that the broker's certificate is for the host in \
+             `bootstrap`, and the client's key and certificate",
+        ),
         Code::Authentication
         | Code::SaslAuthenticationFailed
         | Code::UnsupportedSASLMechanism
-        | Code::IllegalSASLState => Some("check `security.protocol`, `sasl.mechanisms`, the user and the password"),
+        | Code::IllegalSASLState => {
+            Some("check `security.protocol`, `sasl.mechanisms`, and the user with its password, or the token")
+        }
         Code::TopicAuthorizationFailed => Some("allow this user to describe the topic, and to read it or write to it"),
         Code::GroupAuthorizationFailed => Some("allow this user the group"),
         Code::ClusterAuthorizationFailed => {

@@ -4,6 +4,7 @@
 //! a while: a call that then only runs out of time can say why, and whether waiting helps.
 
 use super::KafkaOptions;
+use super::error::is_final;
 use super::settings::is_secret;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -74,9 +75,12 @@ impl ClientContext for Listener {
         let text = self.without_secrets(reason);
         tracing::debug!(target: "librdkafka", client = self.client, "{code}: {text}");
         let mut heard = self.lock();
-        // "All brokers are down" follows the error that says why.
-        let known = heard.as_ref().is_some_and(|(at, _)| at.elapsed() < HEARD_FOR);
-        if !(known && code == RDKafkaErrorCode::AllBrokersDown) {
+        let known = heard.as_ref().filter(|(at, _)| at.elapsed() < HEARD_FOR).map(|(_, heard)| heard);
+        // "All brokers are down" follows the error that says why, and a broker that refuses a client hangs up as well.
+        let says_less = |known: &Heard| {
+            code == RDKafkaErrorCode::AllBrokersDown || (is_final(known.code, &known.text) && !is_final(code, &text))
+        };
+        if !known.is_some_and(says_less) {
             *heard = Some((Instant::now(), Heard { code, text }));
         }
     }
@@ -104,6 +108,7 @@ mod tests {
         assert_eq!(listener.heard(), None);
         listener.error(KafkaError::Global(RDKafkaErrorCode::Authentication), "bad password hunter2 of user");
         listener.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+        listener.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), "Disconnected");
         let text = "bad password … of user".to_owned();
         assert_eq!(listener.heard(), Some(Heard { code: RDKafkaErrorCode::Authentication, text }));
         listener.forget();

@@ -13,7 +13,7 @@
 //! written behind the tables, for the tools that watch lag; nothing is read from them.
 //!
 //! `settings` → clients; `admin` asks; `append` and `reports` write; `reader` reads; `native` holds the calls that
-//! rdkafka does not offer; `error` and `listener` say what went wrong. Why it was decided so: docs/adr/0016.
+//! rdkafka does not offer; `error`, `words` and `listener` say what went wrong. Why it was decided so: docs/adr/0016.
 
 mod admin;
 mod append;
@@ -23,6 +23,7 @@ mod native;
 mod reader;
 mod reports;
 mod settings;
+mod words;
 
 use admin::{Admin, no_topic};
 use append::Appender;

@@ -87,6 +87,14 @@ const WRITING: &[Own] = &[
     (&["queue.buffering.max.kbytes"], "131072"),
 ];
 
+/// What makes a token of librdkafka's own, which nobody signs, and what goes into it.
+const UNSECURED: &str = "enable.sasl.oauthbearer.unsecure.jwt";
+const UNSECURED_CONFIG: &str = "sasl.oauthbearer.config";
+const UNSECURED_LIFE: &str = "lifeSeconds=";
+/// Ten years. rdkafka takes the news that a token will end away from librdkafka, which would make another: the first
+/// one has to last, in the place of an hour.
+const UNSECURED_LIFE_S: u32 = 315_360_000;
+
 /// A reader's client.
 pub(super) fn consumer(options: &KafkaOptions, isolation: Isolation) -> ClientConfig {
     let mut config = client(options, READING);
@@ -116,10 +124,20 @@ fn client(options: &KafkaOptions, own: &[Own]) -> ClientConfig {
     for (name, value) in given {
         config.set(name, value);
     }
+    if let Some(lasting) = lasting_token(options) {
+        config.set(UNSECURED_CONFIG, lasting);
+    }
     config.set("bootstrap.servers", &options.bootstrap);
     let level = if options.properties.contains_key("debug") { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info };
     config.set_log_level(level);
     config
+}
+
+/// What goes into a token that nobody signs, where it does not say how long it is good for.
+fn lasting_token(options: &KafkaOptions) -> Option<String> {
+    let given = options.properties.get(UNSECURED_CONFIG)?;
+    let is_made = options.properties.get(UNSECURED).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    (is_made && !given.contains(UNSECURED_LIFE)).then(|| format!("{given} {UNSECURED_LIFE}{UNSECURED_LIFE_S}"))
 }
 
 /// The largest record that the client takes.
@@ -330,6 +348,24 @@ mod tests {
         assert!(said.contains("sasl.mechanisms") && !said.contains(PASSWORD), "{said}");
         let said = refusal(&[("ssl.key.pem", PASSWORD), ("security.protocol", "ssl")]);
         assert!(said.contains("ssl") && !said.contains(PASSWORD), "{said}");
+    }
+
+    #[test]
+    fn the_build_can_fetch_tokens_itself() {
+        // librdkafka's configure script leaves this out without a word where it finds no curl.
+        known("sasl.oauthbearer.method", "oidc").unwrap();
+    }
+
+    #[test]
+    fn a_token_that_nobody_signs_lasts_unless_it_is_told_for_how_long() {
+        let given = |config| {
+            let options = options(&[(UNSECURED, "true"), (UNSECURED_CONFIG, config)]);
+            producer(&options).get(UNSECURED_CONFIG).map(str::to_owned)
+        };
+        assert_eq!(given("principal=me").as_deref(), Some("principal=me lifeSeconds=315360000"));
+        assert_eq!(given("lifeSeconds=9 principal=me").as_deref(), Some("lifeSeconds=9 principal=me"));
+        let other = options(&[(UNSECURED_CONFIG, "query=a=b")]);
+        assert_eq!(producer(&other).get(UNSECURED_CONFIG), Some("query=a=b"), "it may be about something else");
     }
 
     #[test]

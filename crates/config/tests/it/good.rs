@@ -171,17 +171,33 @@ fn how_a_stream_is_read_is_no_part_of_what_is_kept_of_its_definition() {
 
 #[test]
 fn the_ways_to_reach_kafka_that_the_readme_shows_are_right() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).expect("read");
-    let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(blocks.len(), 2, "one with a password, one with a certificate");
+    let shown = shown_ways_to_kafka("README.md");
+    assert_eq!(shown.len(), 2, "one with a password, one with a certificate");
+    assert!(shown.iter().all(|kafka| kafka.secrets.len() == 1), "{shown:?}");
+}
+
+#[test]
+fn the_ways_to_reach_kafka_that_the_reference_shows_are_right() {
+    let shown = shown_ways_to_kafka("docs/PIPELINE_FILE.md");
+    let with_secrets = shown.iter().filter(|kafka| kafka.secrets.len() == 1).count();
+    assert_eq!((shown.len(), with_secrets), (5, 4), "a token that nobody signs has no secret: {shown:?}");
+}
+
+/// The logs in Kafka that a document shows, each put into a whole file.
+fn shown_ways_to_kafka(document: &str) -> Vec<KafkaConfig> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(document);
+    let text = std::fs::read_to_string(path).expect("read");
+    let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
     let local = std::fs::read_to_string(fixtures("good").join("secret_in_a_file.yaml")).expect("fixture");
-    for block in blocks {
+    let read = |block: &str| {
         let yaml = local.replace("log: { local: { path: data/log } }\n", block);
         let reader = |path: &Path| Ok(if path == Path::new("p.yaml") { yaml.clone() } else { "secret".to_owned() });
         let config = watertight_config::load(Path::new("p.yaml"), &|_| Some("secret".to_owned()), &reader);
         let config = config.unwrap_or_else(|problems| panic!("{problems}\n{yaml}"));
-        assert!(matches!(&config.log, LogConfig::Kafka(kafka) if kafka.secrets.len() == 1), "{:?}", config.log);
-    }
+        let LogConfig::Kafka(kafka) = config.log else { panic!("a log that is not in Kafka: {yaml}") };
+        kafka
+    };
+    blocks.filter(|block| block.starts_with("log:\n")).map(read).collect()
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 use std::path::PathBuf;
 
+use super::Access;
 use super::distribution::{Distribution, java_version};
 use super::launch::{Classes, Launcher};
 use crate::scratch::Scratch;
@@ -36,7 +37,8 @@ impl Distribution {
         let half = self.folder().join("kafka.jsa.half");
         files::remove_file(&half)?;
         let scratch = Scratch::make(&self.folder().join("scratch"))?;
-        Launcher::prepare(self, 1, scratch.path(), &[], &Classes::WriteTo(half.clone()))?.run_once()?;
+        let classes = Classes::WriteTo(half.clone());
+        Launcher::prepare(self, 1, scratch.path(), &[], Access::Open, &classes)?.run_once()?;
         std::fs::rename(&half, &archive)
             .map_err(LabError::io(format!("could not write {}; java made no archive", archive.display())))?;
         files::write_whole(&note, &wanted)?;

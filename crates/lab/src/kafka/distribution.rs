@@ -179,21 +179,27 @@ impl Distribution {
     /// Has Kafka's tool format a data folder, and keeps what is the same in every one of them.
     fn format(&self) -> Result<(), LabError> {
         let scratch = Scratch::make(&self.folder.join("scratch"))?;
+        let formatted = self.format_in(scratch.path(), &[])?;
+        let bootstrap = self.bootstrap();
+        files::make_folder(&self.folder.join("formatted"))?;
+        std::fs::copy(formatted, &bootstrap)
+            .map_err(LabError::io(format!("could not write {}", bootstrap.display())))
+            .map(drop)
+    }
+
+    /// Has Kafka's tool format a data folder below this empty one: the file of it that would be the same in any other.
+    pub(super) fn format_in(&self, folder: &Path, more: &[String]) -> Result<PathBuf, LabError> {
         let properties = "process.roles=broker,controller\nnode.id=1\nlog.dirs=data\n\
             listeners=PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:2\ncontroller.listener.names=CONTROLLER\n\
             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
             controller.quorum.voters=1@127.0.0.1:2\n";
-        files::write_whole(&scratch.path().join("server.properties"), properties)?;
+        files::write_whole(&folder.join("server.properties"), properties)?;
         let words = self.java()?;
         let mut tool = Command::new(&words[0]);
-        tool.args(&words[1..]).arg("kafka.tools.StorageTool").current_dir(scratch.path());
-        tool.args(["format", "-t", "lab", "-c", "server.properties"]);
+        tool.args(&words[1..]).arg("kafka.tools.StorageTool").current_dir(folder);
+        tool.args(["format", "-t", "lab", "-c", "server.properties"]).args(more);
         run(&mut tool, "formatting a data folder with Kafka's own tool", "java")?;
-        let bootstrap = self.bootstrap();
-        files::make_folder(&self.folder.join("formatted"))?;
-        std::fs::copy(scratch.path().join("data").join(BOOTSTRAP), &bootstrap)
-            .map_err(LabError::io(format!("could not write {}", bootstrap.display())))
-            .map(drop)
+        Ok(folder.join("data").join(BOOTSTRAP))
     }
 }
 
@@ -208,7 +214,7 @@ pub(crate) fn java_version() -> Result<String, LabError> {
 }
 
 /// Runs a program to its end and gives what it wrote to both outputs.
-fn run(command: &mut Command, what: &str, program: &'static str) -> Result<String, LabError> {
+pub(super) fn run(command: &mut Command, what: &str, program: &'static str) -> Result<String, LabError> {
     let output = command.stdin(Stdio::null()).output().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => LabError::NoProgram { program },
         _ => LabError::io(what)(error),

@@ -12,7 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::distribution::Distribution;
 use super::layout::Layout;
-use super::{metadata, settings};
+use super::secured::Secured;
+use super::{Access, metadata, settings};
 use crate::spawn::{self, Held, Order};
 use crate::{LabError, files, ports};
 
@@ -38,6 +39,7 @@ pub(crate) enum Classes {
 #[derive(Debug)]
 pub(crate) struct Launcher {
     layout: Layout,
+    secured: Option<Secured>,
     words: Vec<OsString>,
 }
 
@@ -53,15 +55,25 @@ impl Launcher {
         brokers: u8,
         folder: &Path,
         own: &[(String, String)],
+        access: Access,
         classes: &Classes,
     ) -> Result<Self, LabError> {
         if !(1..=BROKERS_MAX).contains(&brokers) {
             return Err(LabError::Refused(format!("a lab has 1 to {BROKERS_MAX} brokers, not {brokers}")));
         }
         let layout = Layout::make(folder, brokers)?;
+        let (secured, bootstrap) = match access {
+            Access::Open => (None, distribution.bootstrap()),
+            Access::Secured => (Some(Secured::make(&layout)?), Secured::format(distribution, &layout)?),
+        };
+        let (listeners, mut properties) = match &secured {
+            Some(secured) => (secured.listeners().to_vec(), secured.properties()),
+            None => (Vec::new(), Vec::new()),
+        };
+        properties.extend_from_slice(own);
         for node in 1..=brokers {
-            let properties = settings::server_properties(&layout, node, own);
-            layout.prepare(node, &distribution.bootstrap(), &properties)?;
+            let properties = settings::server_properties(&layout, node, &listeners, &properties);
+            layout.prepare(node, &bootstrap, &properties)?;
         }
         let (flag, archive) = match classes {
             Classes::ReadFrom(archive) => ("-XX:SharedArchiveFile=", archive),
@@ -71,7 +83,12 @@ impl Launcher {
         flag.push(archive);
         let mut words = distribution.java()?;
         words.extend([flag, "kafka.Kafka".into(), "server.properties".into()]);
-        Ok(Self { layout, words })
+        Ok(Self { layout, secured, words })
+    }
+
+    /// The listeners that want to know who asks, where the cluster has them.
+    pub(crate) fn secured(&self) -> Option<&Secured> {
+        self.secured.as_ref()
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -101,7 +118,8 @@ impl Launcher {
 
     fn at_free_ports<T>(&self, node: u8, start: impl Fn(&Order<'_>) -> Result<T, LabError>) -> Result<T, LabError> {
         let taken = self.layout.ports(node)?;
-        for port in [taken.broker, taken.controller] {
+        let more = self.secured.iter().flat_map(|secured| secured.listeners().map(|listener| listener.port));
+        for port in [taken.broker, taken.controller].into_iter().chain(more) {
             ports::refuse_busy(port, &name(node))?;
         }
         let (folder, log) = (self.layout.node_folder(node), self.layout.log(node));

@@ -18,10 +18,12 @@
 //! Never: a client. Topics, records and groups are the business of whoever tests a client of its own.
 
 mod archive;
+mod certificates;
 mod distribution;
 pub(crate) mod launch;
 mod layout;
 mod metadata;
+pub mod secured;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +38,18 @@ use crate::process::ProcessId;
 use crate::scratch::Scratch;
 use crate::{LabError, cache};
 use launch::{Classes, Launcher};
+use secured::Secured;
+
+/// Who may talk to a cluster's brokers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// Anybody, in the clear.
+    #[default]
+    Open,
+    /// Anybody in the clear, and on listeners of their own those who show who they are ([`Cluster::secured`]). One
+    /// broker only; another 2 s to start.
+    Secured,
+}
 
 /// What a cluster should be.
 #[derive(Debug, Clone)]
@@ -47,12 +61,14 @@ pub struct ClusterOptions {
     pub dir: Option<PathBuf>,
     /// Kafka's settings for each broker, in the place of the lab's own or in addition.
     pub properties: Vec<(String, String)>,
+    /// Whether there are listeners that want to know who asks. Their ports and certificates are new each time.
+    pub access: Access,
 }
 
 impl Default for ClusterOptions {
     /// One broker, in a folder of its own.
     fn default() -> Self {
-        Self { brokers: 1, dir: None, properties: Vec::new() }
+        Self { brokers: 1, dir: None, properties: Vec::new(), access: Access::Open }
     }
 }
 
@@ -83,7 +99,8 @@ impl Cluster {
                 (scratch.path().to_path_buf(), Some(scratch))
             }
         };
-        let launcher = Launcher::prepare(&distribution, options.brokers, &folder, &options.properties, &classes)?;
+        let ClusterOptions { brokers, properties, access, .. } = options;
+        let launcher = Launcher::prepare(&distribution, brokers, &folder, &properties, access, &classes)?;
         let children = launcher.all().iter().map(|_| Mutex::new(None)).collect();
         let cluster = Self { launcher, children, _scratch: scratch };
         cluster.start_all_again()?;
@@ -94,6 +111,12 @@ impl Cluster {
     #[must_use]
     pub fn bootstrap(&self) -> String {
         self.launcher.bootstrap()
+    }
+
+    /// The listeners that want to know who asks; `None` where the cluster was started open.
+    #[must_use]
+    pub fn secured(&self) -> Option<&Secured> {
+        self.launcher.secured()
     }
 
     /// The folder of data and logs.
@@ -243,7 +266,20 @@ impl Drop for Cluster {
 /// Where it cannot be started, saying why and what to do.
 pub fn shared() -> &'static Cluster {
     static SHARED: OnceLock<Result<Cluster, String>> = OnceLock::new();
-    match SHARED.get_or_init(|| Cluster::start(ClusterOptions::default()).map_err(|error| error.in_full())) {
+    started(&SHARED, ClusterOptions::default())
+}
+
+/// The same with listeners that want to know who asks; a broker of its own.
+///
+/// # Panics
+/// As [`shared`].
+pub fn shared_secured() -> &'static Cluster {
+    static SHARED: OnceLock<Result<Cluster, String>> = OnceLock::new();
+    started(&SHARED, ClusterOptions { access: Access::Secured, ..ClusterOptions::default() })
+}
+
+fn started(shared: &'static OnceLock<Result<Cluster, String>>, options: ClusterOptions) -> &'static Cluster {
+    match shared.get_or_init(|| Cluster::start(options).map_err(|error| error.in_full())) {
         Ok(cluster) => cluster,
         Err(message) => panic!("these tests need a Kafka broker: {message}"),
     }

@@ -7,13 +7,21 @@ use super::layout::Layout;
 /// Kafka's usual number of copies.
 const COPIES_MAX: usize = 3;
 
+/// A listener on 127.0.0.1 beside those that every broker has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Listener {
+    pub(super) name: &'static str,
+    /// How it is spoken to, such as `SASL_SSL`.
+    pub(super) protocol: &'static str,
+    pub(super) port: u16,
+}
+
 /// What differs from Kafka's own defaults in every lab, whatever its size.
 const ALWAYS: &[(&str, &str)] = &[
     ("process.roles", "broker,controller"),
     // The broker runs in its own folder.
     ("log.dirs", "data"),
     ("controller.listener.names", "CONTROLLER"),
-    ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),
     ("inter.broker.listener.name", "PLAINTEXT"),
     ("auto.create.topics.enable", "false"),
     // Memory: together 290 -> 155 MB for a broker.
@@ -50,7 +58,7 @@ const COPIES_IN_SYNC: &[&str] =
     &["min.insync.replicas", "transaction.state.log.min.isr", "share.coordinator.state.topic.min.isr"];
 
 /// The text of a node's `server.properties`. What `own` names replaces the lab's setting of that name.
-pub(super) fn server_properties(layout: &Layout, node: u8, own: &[(String, String)]) -> String {
+pub(super) fn server_properties(layout: &Layout, node: u8, listeners: &[Listener], own: &[(String, String)]) -> String {
     let mut lines: Vec<(String, String)> = Vec::new();
     let mut set = |name: &str, value: String| match lines.iter_mut().find(|(known, _)| known == name) {
         Some(line) => line.1 = value,
@@ -66,7 +74,13 @@ pub(super) fn server_properties(layout: &Layout, node: u8, own: &[(String, Strin
     set("controller.quorum.voters", voters.collect::<Vec<_>>().join(","));
     set("node.id", node.to_string());
     if let Ok(ports) = layout.ports(node) {
-        let broker = format!("PLAINTEXT://127.0.0.1:{}", ports.broker);
+        let mut broker = format!("PLAINTEXT://127.0.0.1:{}", ports.broker);
+        let mut protocols = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned();
+        for Listener { name, protocol, port } in listeners {
+            broker += &format!(",{name}://127.0.0.1:{port}");
+            protocols += &format!(",{name}:{protocol}");
+        }
+        set("listener.security.protocol.map", protocols);
         set("listeners", format!("{broker},CONTROLLER://127.0.0.1:{}", ports.controller));
         set("advertised.listeners", broker);
     }
@@ -82,7 +96,19 @@ mod tests {
 
     fn text(brokers: u8, own: &[(String, String)]) -> String {
         let folder = tempfile::tempdir().unwrap();
-        server_properties(&Layout::make(folder.path(), brokers).unwrap(), 1, own)
+        server_properties(&Layout::make(folder.path(), brokers).unwrap(), 1, &[], own)
+    }
+
+    #[test]
+    fn a_listener_is_opened_advertised_and_spoken_to_as_it_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::make(folder.path(), 1).unwrap();
+        let listener = Listener { name: "SASL", protocol: "SASL_SSL", port: 9 };
+        let text = server_properties(&layout, 1, &[listener], &[]);
+        let line = |name: &str| text.lines().find_map(|line| line.strip_prefix(&format!("{name}="))).unwrap();
+        assert!(line("listeners").contains(",SASL://127.0.0.1:9,CONTROLLER://"), "{text}");
+        assert!(line("advertised.listeners").ends_with(",SASL://127.0.0.1:9"), "{text}");
+        assert!(line("listener.security.protocol.map").ends_with(",SASL:SASL_SSL"), "{text}");
     }
 
     #[test]

@@ -122,7 +122,8 @@ impl Lab {
             }
         };
         let classes = Classes::ReadFrom(self.kafka.archive()?);
-        let launcher = Launcher::prepare(&self.kafka, options.brokers, &folder, &options.properties, &classes)?;
+        let ClusterOptions { brokers, properties, access, .. } = options;
+        let launcher = Launcher::prepare(&self.kafka, *brokers, &folder, properties, *access, &classes)?;
         let folder = launcher.layout().folder().to_path_buf();
         standing.services.push(Service {
             kind: Kind::Kafka,

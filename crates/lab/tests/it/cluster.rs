@@ -1,10 +1,12 @@
 //! A cluster that a test owns: it comes up, is struck, and comes back.
 
 use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use watertight_lab::LabError;
-use watertight_lab::kafka::{Cluster, ClusterOptions};
+use watertight_lab::kafka::{Access, Cluster, ClusterOptions};
 
 use crate::client;
 
@@ -98,4 +100,32 @@ fn a_broker_that_cannot_run_is_named_with_the_end_of_its_log() {
     let failed = Cluster::start(ClusterOptions { properties, ..ClusterOptions::default() }).unwrap_err();
     let LabError::Ended { server, tail, .. } = &failed else { panic!("{failed}") };
     assert!(server == "broker 1" && tail.contains("num.io.threads"), "{failed}");
+}
+
+/// Whether the broker at this address shows a certificate that this authority signed, for the address.
+fn is_known(address: &str, authority: &Path) -> bool {
+    let mut client = Command::new("openssl");
+    client.args(["s_client", "-connect", address, "-verify_return_error", "-verify_ip", "127.0.0.1", "-CAfile"]);
+    let quiet = client.arg(authority).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().expect("openssl runs").success()
+}
+
+#[test]
+fn a_secured_broker_shows_its_certificate_to_those_who_come_by_its_other_listeners() {
+    let options = ClusterOptions { access: Access::Secured, ..ClusterOptions::default() };
+    let cluster = Cluster::start(options).expect("a secured broker");
+    let secured = cluster.secured().expect("it was asked for");
+    assert!(is_known(&secured.sasl(), &secured.authority()));
+    assert!(!is_known(&secured.sasl(), &secured.other_authority()), "whoever signed it is believed");
+    client::append_one(&cluster.bootstrap());
+    cluster.kill(1).unwrap();
+    cluster.start_again(1).unwrap();
+    assert!(is_known(&secured.sasl(), &secured.authority()), "the ports change with a restart");
+}
+
+#[test]
+fn a_secured_cluster_has_one_broker() {
+    let options = ClusterOptions { brokers: 3, access: Access::Secured, ..ClusterOptions::default() };
+    let refused = Cluster::start(options).unwrap_err();
+    assert!(matches!(refused, LabError::Refused(_)), "{refused}");
 }

@@ -15,6 +15,7 @@ mod rows;
 mod runbook_sql;
 mod running;
 mod schema;
+mod secured;
 mod segment_log;
 mod status;
 mod stocks;

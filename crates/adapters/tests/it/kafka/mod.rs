@@ -5,6 +5,7 @@ mod append;
 mod away;
 mod others;
 mod reader;
+mod secured;
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};

@@ -113,6 +113,10 @@ impl EventLog for FakeLog {
         Ok(self.info(topic))
     }
 
+    fn topics(&self) -> Result<Vec<String>, PortError> {
+        Err(PortError::new(ErrorKind::Bug, "nobody lists its topics"))
+    }
+
     fn create_topic(&self, topic: &str, partitions: i32) -> Result<TopicInfo, PortError> {
         let mut state = self.state();
         let grown = state.partitions.len().max(partitions as usize);

@@ -24,9 +24,10 @@ macro_rules! suite {
         suite!(@everywhere $make);
         // Kafka: the bytes of a running broker cannot be damaged; what was fetched ahead is read although it was
         // removed since; other producers write between the records of a batch; brokers refuse times that lie in the
-        // future.
+        // future; the suite's topics have names with a beginning of their own.
         suite!(@each $make; damage_is_a_gap_and_what_follows_is_read; what_is_removed_under_a_reader_is_out_of_range;
-            a_batch_is_contiguous_among_many_writers; timestamps_of_any_size_are_kept;);
+            a_batch_is_contiguous_among_many_writers; timestamps_of_any_size_are_kept;
+            topics_of_the_log_itself_are_not_listed;);
     } };
     (kafka $adapter:ident: $make:expr) => { mod $adapter {
         use super::*;
@@ -40,7 +41,7 @@ macro_rules! suite {
             a_fetch_is_bounded_but_never_stuck; a_backlog_does_not_starve_other_partitions;
             a_reader_goes_where_it_is_sent; below_the_earliest_is_out_of_range_with_the_exact_range;
             behind_the_end_stops; a_fetch_covers_its_range_exactly; lag_reaches_zero; a_reader_of_a_removed_topic_stops;
-            an_offset_is_found_by_time; the_end_is_where_the_bounds_end_without_transactions;);
+            topics_are_listed_in_order; an_offset_is_found_by_time; the_end_is_where_the_bounds_end_without_transactions;);
     };
     (@each $make:expr; $($fact:ident;)*) => { $(#[test] fn $fact() { super::$fact(&$make); })* };
 }
@@ -427,6 +428,27 @@ fn lag_reaches_zero(subject: &impl Subject) {
     assert_eq!(first.log_end - first.to, 2);
     let last = drain(subject, &mut *reader, MIB)[&0].last().unwrap().clone();
     assert_eq!(last.log_end - last.to, 0);
+}
+
+fn topics_are_listed_in_order(subject: &impl Subject) {
+    let log = subject.log();
+    let is_listed_soon = |wanted: &[&str]| {
+        let began = Instant::now();
+        while log.topics().unwrap() != wanted {
+            assert!(began.elapsed() < WAIT, "{:?} is not {wanted:?}", log.topics());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    ["orders-us", "orders-eu", TOPIC].map(|topic| log.create_topic(topic, 1).unwrap());
+    is_listed_soon(&["orders-eu", "orders-us", TOPIC]);
+    subject.remove_topic(TOPIC);
+    is_listed_soon(&["orders-eu", "orders-us"]);
+}
+
+fn topics_of_the_log_itself_are_not_listed(subject: &impl Subject) {
+    let log = subject.log();
+    ["__offsets", "_orders"].map(|topic| log.create_topic(topic, 1).unwrap());
+    assert_eq!(log.topics().unwrap(), ["_orders"]);
 }
 
 fn a_reader_of_a_removed_topic_stops(subject: &impl Subject) {

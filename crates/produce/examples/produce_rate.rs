@@ -64,6 +64,7 @@ fn main() {
     let stream = StreamDef {
         name: "events".to_owned(),
         topic: "events".to_owned(),
+        topics: None,
         partitions: 8,
         event_id: EventIdRule::Column("event_id".to_owned()),
         event_time: EventTimeRule {

@@ -312,6 +312,7 @@ pub(crate) fn stream(name: &str, columns: Vec<Column>, checks: &[(&str, &str)], 
     StreamDef {
         name: name.to_owned(),
         topic: name.replace('_', "-"),
+        topics: None,
         partitions: 4,
         event_id: EventIdRule::Column("event_id".to_owned()),
         event_time: EventTimeRule {

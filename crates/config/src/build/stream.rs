@@ -33,6 +33,7 @@ pub(super) fn stream(raw: &RawStream, report: &mut Report) -> Option<StreamDef> 
     Some(StreamDef {
         name: raw.name.value.clone(),
         topic: topic?,
+        topics: None,
         partitions: i32::try_from(raw.partitions?).ok()?,
         event_id: event_id?,
         event_time: event_time?,

@@ -67,6 +67,7 @@ fn every_key_has_its_effect() {
     let want = StreamDef {
         name: "all_of_it".into(),
         topic: "all.of-it".into(),
+        topics: None,
         partitions: 8,
         event_id: EventIdRule::Hash(vec!["id".into(), "at".into()]),
         event_time: EventTimeRule {

@@ -12,6 +12,7 @@ mod stopwatch;
 mod stream;
 mod supervisor;
 mod threads;
+mod topics;
 mod unfinished;
 
 pub use commit::{CommitFailure, Committer, Draft};

@@ -99,7 +99,7 @@ fn a_partition_that_stopped_holds_the_stream_back_even_where_it_was_idle() {
     let silver = look(&scene.lake, "silver.notes").expect("the table is there").commits_after(None);
     let books = silver.expect("no fault is left").into_iter().filter_map(|commit| commit.books);
     let decisions: Vec<TimeDecision> = books.flat_map(|books| books.decisions).collect();
-    let lifted = TimeDecision::Lifted { partition: 0, at: 1, watermark_us: before.stream_us };
+    let lifted = TimeDecision::Lifted { topic: String::new(), partition: 0, at: 1, watermark_us: before.stream_us };
     assert!(decisions.contains(&lifted), "it is written down: {decisions:?}");
 }
 

@@ -101,7 +101,7 @@ impl HealthWriter {
             match part {
                 Part::Stream(name) => file.streams.insert(name.clone(), reading),
                 Part::Model(name) => file.models.insert(name.clone(), reading),
-                Part::Partition(..) | Part::Ops => None,
+                Part::Partition(..) | Part::TopicPartition(..) | Part::Ops => None,
             };
         }
         if let Err(error) = self.overwrite(&file) {

@@ -41,7 +41,8 @@ macro_rules! suite {
             a_fetch_is_bounded_but_never_stuck; a_backlog_does_not_starve_other_partitions;
             a_reader_goes_where_it_is_sent; below_the_earliest_is_out_of_range_with_the_exact_range;
             behind_the_end_stops; a_fetch_covers_its_range_exactly; lag_reaches_zero; a_reader_of_a_removed_topic_stops;
-            topics_are_listed_in_order; an_offset_is_found_by_time; the_end_is_where_the_bounds_end_without_transactions;);
+            topics_are_listed_in_order; an_offset_is_found_by_time;
+            the_end_is_where_the_bounds_end_without_transactions;);
     };
     (@each $make:expr; $($fact:ident;)*) => { $(#[test] fn $fact() { super::$fact(&$make); })* };
 }

@@ -175,7 +175,8 @@ impl Worker<'_> {
             let Collected { fetched, trouble } = self.collect(&mut readers)?;
             let fetch_us = Some(watch.lap_us());
             if let Some((at, error)) = &trouble {
-                self.stop_partition(*at, error); // First: it holds the watermark for what this epoch brings of others, too.
+                // First: it holds the watermark for what this epoch brings of others, too.
+                self.stop_partition(*at, error);
             }
             self.epoch(fetched, Took { fetch_us, ..Took::default() })?;
             if let Some((at, _)) = trouble {

@@ -203,10 +203,21 @@ impl Starter<'_> {
         silver: &dyn LakeTable,
         committer: &Committer<'_>,
     ) -> Result<i32, CommitFailure> {
-        let (first, others) = (&present[0], &present[1..]);
+        let first = &present[0];
         let positions = first.positions(silver.state());
-        let others = others.iter().map(|other| (other.incarnation.to_string(), other.positions(silver.state())));
-        let others: BTreeMap<String, BTreeMap<i32, i64>> = others.collect();
+        let mut others: BTreeMap<String, BTreeMap<i32, i64>> = BTreeMap::new();
+        if self.def.topics.is_some() {
+            // Lives that are over, too: of a topic that was found since the version before, nothing else says up to where
+            // that one was in force.
+            let ours = silver.state().positions.iter().filter(|(key, _)| key.pipeline == first.pipeline);
+            for (key, next) in ours {
+                others.entry(key.incarnation.clone()).or_default().insert(key.partition, *next);
+            }
+            for identity in present {
+                others.entry(identity.incarnation.to_string()).or_default();
+            }
+            others.remove(&*first.incarnation);
+        }
         let incarnation = &first.incarnation;
         let from = InForceFrom { incarnation, positions: &positions, others: &others, closed_until_us: None };
         self.version(DefinitionKind::Stream, &self.def.name, self.def, from, committer)

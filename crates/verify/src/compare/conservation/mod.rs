@@ -61,6 +61,8 @@ struct At<'r> {
     version: u64,
     /// The definition in force.
     definition: i32,
+    /// The topic that silver's row names; none where watermarks are not by topic.
+    topic: Option<&'r str>,
     partition: i32,
     offset: i64,
     bronze: &'r BronzeRows,

@@ -10,6 +10,7 @@ mod not_balanced;
 mod producing;
 mod runbook_sql;
 mod schema;
+mod several_topics;
 mod status;
 mod topics;
 mod validate;

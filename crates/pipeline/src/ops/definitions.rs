@@ -34,8 +34,8 @@ impl DefinitionKind {
 pub struct InForceFrom<'a> {
     /// Incarnation of the topic; of the first one by name, where a stream reads several.
     pub incarnation: &'a str,
-    /// Its positions: silver's next offset by partition. For a stream: the first record judged by it. For a model: what silver held when
-    /// the run began that brought it.
+    /// Its positions: silver's next offset by partition. For a stream: the first record judged by it. For a model: what
+    /// silver held when the run began that brought it.
     pub positions: &'a BTreeMap<i32, i64>,
     /// Of a stream: the positions of the other topics that it reads, by incarnation.
     pub others: &'a BTreeMap<String, BTreeMap<i32, i64>>,

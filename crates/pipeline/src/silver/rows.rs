@@ -72,7 +72,7 @@ fn piece_rows(
             "_kafka_offset" => Arc::new(Int64Array::from_iter_values(meta.iter().map(|m| m.offset))),
             "_schema_version" => Arc::new(Int32Array::from_value(definition, rows)),
             SILVER_TOPIC => match topic {
-                Some(topic) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(topic, rows))),
+                Some(topic) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(topic, rows))) as ArrayRef,
                 None => arrow::array::new_null_array(field.data_type(), rows),
             },
             "_event_date" => Arc::new(Date32Array::from_iter_values(meta.iter().map(|m| utc_day(m.event_time_us)))),

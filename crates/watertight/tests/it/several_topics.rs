@@ -150,3 +150,28 @@ fn a_producer_says_which_topic_and_status_shows_each() {
     assert_eq!((partitions.len(), of("orders-eu"), of("orders-us")), (4, 10, 20), "{json}");
     assert_eq!(json["streams"][0]["lag"], 0, "{json}");
 }
+
+#[test]
+fn rows_that_name_another_topic_than_their_commit_are_found() {
+    let dir = scratch();
+    let dir = dir.path();
+    reads(dir, "topics: [orders-us, orders-eu]");
+    produce(dir, "orders-eu", 0..5);
+    produce(dir, "orders-us", 5..10);
+    run_and_verify(dir, &["orders-eu", "orders-us"]);
+    let log = dir.join("data/lake/silver/orders/_delta_log");
+    let is_entry = |path: &std::path::PathBuf| path.extension().is_some_and(|ending| ending == "json");
+    let mut entries: Vec<_> = fs::read_dir(log).expect("listed").map(|entry| entry.expect("an entry").path()).collect();
+    entries.retain(is_entry);
+    entries.sort();
+    let (said, other) = (r#""topic":"orders-us""#, r#""topic":"orders-eu""#);
+    let of_us = |path: &&std::path::PathBuf| fs::read_to_string(path).expect("read").contains(said);
+    let entry = entries.iter().rev().find(of_us).expect("a commit of that topic");
+    let text = fs::read_to_string(entry).expect("read");
+    fs::write(entry, text.replace(said, other)).expect("written");
+    let answer = watertight(dir, &["verify", "-f", "p.yaml", "--format", "json"]);
+    let report: Value = serde_json::from_str(&answer.out).expect("JSON");
+    assert_eq!(answer.code, Some(1));
+    let is_it = |found: &&Value| found["code"] == "rows.derived" && found.to_string().contains("_kafka_topic");
+    assert!(report["findings"].as_array().into_iter().flatten().any(|found| is_it(&found)), "{report}");
+}

@@ -5,7 +5,7 @@
 //! partition that is not idle never has a watermark below the stream's, so no row that is on time misses its window.
 //!
 //! A stream that never read several topics knows its partitions by number, whichever topic they are of. One that reads
-//! several ([`StreamTime::by_topic`]) knows them by topic and number: [`StreamTime::enter`] says of which topic everything
+//! several (`by_topic`) knows them by topic and number: [`StreamTime::enter`] says of which topic everything
 //! is that is asked and told from then on (docs/adr/0019).
 
 use std::collections::BTreeMap;

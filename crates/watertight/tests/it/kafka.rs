@@ -173,7 +173,7 @@ fn topics_that_match_are_read_into_one_silver_and_each_is_shown_to_tools() {
     std::fs::write(&file, matched).expect("written");
     let mut verify = vec!["verify", "-f", FILE];
     for (topics, records) in [(&TOPICS[..2], 2_000), (&TOPICS[2..], 3_000)] {
-        for topic in topics {
+        for &topic in topics {
             let produced = produce(dir, topic, "1_000", &["--topic", topic]);
             assert_eq!(produced.code, Some(0), "{}", produced.err);
         }

@@ -146,6 +146,12 @@ pub(crate) static STREAM: Section = Section {
     what: "a stream",
     keys: &[
         key("topic", Optional, Text { hint: "a topic" }, "Topic in the event log. Default: the stream's name."),
+        key(
+            "topics",
+            Optional,
+            Either(&List(&Text { hint: "a topic" }), &Keys(&TOPIC_PATTERN)),
+            "Several topics in the place of `topic`, 64 at most: a list, or all whose names match a pattern, those that come later too. `silver.<stream>` names each row's in `_kafka_topic`.",
+        ),
         key("partitions", Default("4"), Whole { min: 1, max: 4_096 }, "Partitions of the topic when it is created."),
         key(
             "event_id",
@@ -175,6 +181,17 @@ pub(crate) static STREAM: Section = Section {
             "Whether a partition stops where records are gone before they were read. If not, they are declared lost in `silver.<stream>_gaps` and in the books, and it goes on.",
         ),
     ],
+};
+
+pub(crate) static TOPIC_PATTERN: Section = Section {
+    id: "topic_pattern",
+    what: "a pattern of topics",
+    keys: &[key(
+        "pattern",
+        Required,
+        Text { hint: "a regular expression" },
+        "A regular expression for the whole name, such as `orders-.*`. Names that begin with `__` never match. Topics are not made.",
+    )],
 };
 
 pub(crate) static DERIVED_ID: Section = Section {

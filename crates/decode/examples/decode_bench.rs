@@ -96,6 +96,7 @@ fn definition(props: Column) -> StreamDef {
     StreamDef {
         name: "bench".to_owned(),
         topic: "bench".to_owned(),
+        topics: None,
         partitions: 1,
         event_id: EventIdRule::Column("event_id".to_owned()),
         event_time: EventTimeRule {

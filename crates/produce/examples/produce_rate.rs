@@ -24,6 +24,9 @@ impl EventLog for Nowhere {
     fn topic(&self, topic: &str) -> Result<Option<TopicInfo>, PortError> {
         Ok(Some(TopicInfo { name: topic.to_owned(), incarnation: "i".to_owned(), partitions: 8 }))
     }
+    fn topics(&self) -> Result<Vec<String>, PortError> {
+        Err(PortError::new(ErrorKind::Bug, "nobody lists its topics"))
+    }
     fn create_topic(&self, _: &str, _: i32) -> Result<TopicInfo, PortError> {
         Err(PortError::new(ErrorKind::Bug, "it is there"))
     }
@@ -61,6 +64,7 @@ fn main() {
     let stream = StreamDef {
         name: "events".to_owned(),
         topic: "events".to_owned(),
+        topics: None,
         partitions: 8,
         event_id: EventIdRule::Column("event_id".to_owned()),
         event_time: EventTimeRule {

@@ -113,6 +113,10 @@ impl EventLog for FakeLog {
         Ok(self.info(topic))
     }
 
+    fn topics(&self) -> Result<Vec<String>, PortError> {
+        Err(PortError::new(ErrorKind::Bug, "nobody lists its topics"))
+    }
+
     fn create_topic(&self, topic: &str, partitions: i32) -> Result<TopicInfo, PortError> {
         let mut state = self.state();
         let grown = state.partitions.len().max(partitions as usize);
@@ -308,6 +312,7 @@ pub(crate) fn stream(name: &str, columns: Vec<Column>, checks: &[(&str, &str)], 
     StreamDef {
         name: name.to_owned(),
         topic: name.replace('_', "-"),
+        topics: None,
         partitions: 4,
         event_id: EventIdRule::Column("event_id".to_owned()),
         event_time: EventTimeRule {

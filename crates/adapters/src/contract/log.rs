@@ -28,10 +28,11 @@ macro_rules! suite {
         suite!(@everywhere $make);
         // Kafka: the bytes of a running broker cannot be damaged; what was fetched ahead is read although it was
         // removed since; other producers write between the records of a batch; brokers refuse times that lie in the
-        // future.
+        // future; the suite's topics have names with a beginning of their own.
         suite!(@each $make; reading: damage_is_a_gap_and_what_follows_is_read;);
         suite!(@each $make; bounds: what_is_removed_under_a_reader_is_out_of_range;);
         suite!(@each $make; records: a_batch_is_contiguous_among_many_writers; timestamps_of_any_size_are_kept;);
+        suite!(@each $make; topics: topics_of_the_log_itself_are_not_listed;);
     } };
     (kafka $adapter:ident: $make:expr) => { mod $adapter {
         use super::*;
@@ -43,7 +44,7 @@ macro_rules! suite {
             the_records_of_each_writer_keep_their_order;);
         suite!(@each $make; topics: making_a_topic_twice_is_once; partitions_are_added_never_removed;
             a_recreated_topic_has_another_incarnation_and_no_records; an_unknown_topic_or_partition_stops;
-            a_reader_of_a_removed_topic_stops;);
+            a_reader_of_a_removed_topic_stops; topics_are_listed_in_order;);
         suite!(@each $make; reading: a_reader_is_woken_soon; a_fetch_is_bounded_but_never_stuck;
             a_backlog_does_not_starve_other_partitions; a_reader_goes_where_it_is_sent;
             a_fetch_covers_its_range_exactly;);

@@ -102,6 +102,18 @@ impl Admin {
         Ok(Some(TopicInfo { name: topic.to_owned(), incarnation, partitions: found.partitions }))
     }
 
+    /// Names of the topics that this user may see, in order, without Kafka's own.
+    pub(super) fn topics(&self) -> Result<Vec<String>, PortError> {
+        let metadata = self.client().fetch_metadata(None, CALL).map_err(|error| {
+            let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
+            self.failed("topics cannot be listed", Failure { code, text: String::new() })
+        })?;
+        let shown = metadata.topics().iter().filter(|topic| topic.error().is_none()).map(|topic| topic.name());
+        let mut names: Vec<String> = shown.filter(|name| !name.starts_with("__")).map(str::to_owned).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
     /// The topic with at least so many partitions, made or grown where it has to be.
     pub(super) fn create_topic(&self, topic: &str, partitions: i32) -> Result<TopicInfo, PortError> {
         if partitions < 1 {

@@ -100,6 +100,10 @@ impl EventLog for KafkaLog {
         self.shared.admin.describe(topic)
     }
 
+    fn topics(&self) -> Result<Vec<String>, PortError> {
+        self.shared.admin.topics()
+    }
+
     fn create_topic(&self, topic: &str, partitions: i32) -> Result<TopicInfo, PortError> {
         self.shared.admin.create_topic(topic, partitions)
     }

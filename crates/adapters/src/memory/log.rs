@@ -228,6 +228,15 @@ impl EventLog for MemoryLog {
         Shared::leave(LogCall::Topic, lost, found)
     }
 
+    fn topics(&self) -> Result<Vec<String>, PortError> {
+        let lost = self.shared.enter(LogCall::Topic)?;
+        let state = self.shared.lock();
+        let mut names: Vec<String> = state.topics.keys().filter(|name| !name.starts_with("__")).cloned().collect();
+        drop(state);
+        names.sort_unstable();
+        Shared::leave(LogCall::Topic, lost, names)
+    }
+
     fn create_topic(&self, topic: &str, partitions: i32) -> Result<TopicInfo, PortError> {
         let lost = self.shared.enter(LogCall::Topic)?;
         if topic.is_empty() || partitions < 1 {

@@ -305,6 +305,10 @@ impl EventLog for SegmentLog {
         topic::read_topic(&self.inner.root, topic)
     }
 
+    fn topics(&self) -> Result<Vec<String>, PortError> {
+        topic::list_topics(&self.inner.root)
+    }
+
     fn create_topic(&self, topic: &str, partitions: i32) -> Result<TopicInfo, PortError> {
         topic::create_topic(&self.inner, topic, partitions)
     }

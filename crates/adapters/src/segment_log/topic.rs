@@ -64,6 +64,25 @@ pub(super) fn read_topic(root: &Path, topic: &str) -> Result<Option<TopicInfo>, 
     Ok(read_file(root, topic)?.map(|file| info(topic, file)))
 }
 
+/// Names of the topics, in order, without internal ones. A folder without a topic's file is none.
+pub(super) fn list_topics(root: &Path) -> Result<Vec<String>, PortError> {
+    let failed = |e| PortError::io("cannot list the topics of the log", e);
+    let entries = match fs::read_dir(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let Ok(name) = entry.map_err(failed)?.file_name().into_string() else { continue };
+        let is_topic = check_name(&name).is_ok() && root.join(&name).join(TOPIC_FILE).is_file();
+        if is_topic && !name.starts_with("__") {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
 fn info(topic: &str, file: TopicFile) -> TopicInfo {
     TopicInfo { name: topic.to_owned(), incarnation: file.incarnation, partitions: file.partitions }
 }

@@ -1,12 +1,13 @@
 //! A stream: its columns, and what its identity and its time refer to.
 
 use crate::problem::Report;
-use crate::raw::{RawColumn, RawEventId, RawEventTime, RawPayload, RawStream, Spanned};
+use crate::raw::{RawColumn, RawEventId, RawEventTime, RawPayload, RawStream, RawTopics, Spanned};
 use crate::suggest::did_you_mean;
 use crate::yaml::quoted;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use watertight_core::schema::{
-    Check, Column, ColumnType, EventIdRule, EventTimeRule, PayloadLimits, StreamDef, check_name,
+    Check, Column, ColumnType, EventIdRule, EventTimeRule, PayloadLimits, StartAt, StreamDef, TOPICS_MAX, TopicPattern,
+    Topics, check_name,
 };
 
 /// Columns that Watertight adds to a model's table.
@@ -26,13 +27,15 @@ pub(super) fn stream(raw: &RawStream, report: &mut Report) -> Option<StreamDef> 
     one_path_each(&raw.columns, report);
     let event_id = raw.event_id.as_ref().and_then(|rule| event_id(rule, raw, report));
     let event_time = raw.event_time.as_ref().and_then(|rule| event_time(rule, &raw.columns, report));
-    let topic = topic(raw, report);
+    let topics = topics(raw, report);
     if !named {
         return None;
     }
+    let (topic, topics) = topics?;
     Some(StreamDef {
         name: raw.name.value.clone(),
-        topic: topic?,
+        topic,
+        topics,
         partitions: i32::try_from(raw.partitions?).ok()?,
         event_id: event_id?,
         event_time: event_time?,
@@ -56,16 +59,57 @@ fn payload(raw: &RawPayload) -> Option<PayloadLimits> {
     })
 }
 
-fn topic(raw: &RawStream, report: &mut Report) -> Option<String> {
-    let Some(topic) = &raw.topic else { return Some(raw.name.value.clone()) };
+/// The one topic, or the several ones; the other of the two is empty.
+fn topics(raw: &RawStream, report: &mut Report) -> Option<(String, Option<Topics>)> {
+    let one = match &raw.topic {
+        Some(topic) => is_topic(topic, report).then(|| topic.value.clone()),
+        None => Some(raw.name.value.clone()),
+    };
+    let Some(several) = &raw.topics else { return Some((one?, None)) };
+    if raw.topic.is_some() {
+        let message = "a stream has a topic or several topics, and both are given";
+        several.problem(report, message, Some("keep 'topic' or 'topics'".into()));
+    }
+    if matches!(raw.start, Some(StartAt::Offsets(_))) {
+        let message = "from names offsets by partition, and several topics have partitions of the same number";
+        several.problem(report, message, Some("use earliest, latest or a time as 'from'".into()));
+    }
+    let topics = match several.value.as_ref()? {
+        RawTopics::Pattern(text) => match TopicPattern::new(&text.value) {
+            Ok(pattern) => Topics::Pattern(pattern),
+            Err(why) => {
+                let message = format!("bad pattern {}: {why}", quoted(&text.shown));
+                text.problem(report, message, Some("it is a regular expression, such as 'orders-.*'".into()));
+                return None;
+            }
+        },
+        RawTopics::List(listed) => {
+            let mut names: BTreeSet<&str> = BTreeSet::new();
+            for topic in listed {
+                if is_topic(topic, report) && !names.insert(topic.value.as_str()) {
+                    topic.problem(report, format!("topic {} is there twice", quoted(&topic.shown)), None);
+                }
+            }
+            if names.len() > TOPICS_MAX {
+                let message = format!("{} topics; a stream reads {TOPICS_MAX} at most", names.len());
+                several.problem(report, message, Some("split the stream".into()));
+            }
+            Topics::List(names.into_iter().map(str::to_owned).collect())
+        }
+    };
+    Some((String::new(), Some(topics)))
+}
+
+/// Whether it can be a topic's name; reported where it cannot.
+fn is_topic(topic: &Spanned<String>, report: &mut Report) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let name = &topic.value;
     if name.len() > TOPIC_LENGTH_MAX || !name.chars().all(allowed) || name == "." || name == ".." {
         let message = format!("bad topic {}", quoted(&topic.shown));
         topic.problem(report, message, Some("use up to 249 letters, digits, '.', '_' and '-'".into()));
-        return None;
+        return false;
     }
-    Some(name.clone())
+    true
 }
 
 /// Whether all columns have names of their own; those are reported that silver or a model's table gives to something
@@ -223,21 +267,33 @@ pub(super) fn tables_apart(streams: &[RawStream], report: &mut Report) {
                 stream.name.problem(report, message, Some("give the stream another name".into()));
             }
         }
-        let topic = stream.topic.as_ref().map_or(name.as_str(), |topic| topic.value.as_str());
-        match topics.get(topic) {
-            Some(other)
-                if other.partitions != stream.partitions && other.partitions.and(stream.partitions).is_some() =>
-            {
-                let message = format!(
-                    "streams '{}' and '{name}' share a topic but not its number of partitions",
-                    other.name.value
-                );
-                stream.name.problem(report, message, Some("give both the same 'partitions'".into()));
-            }
-            Some(_) => {}
-            None => {
-                topics.insert(topic, stream);
+        for topic in named(stream) {
+            match topics.get(topic) {
+                Some(other)
+                    if other.partitions != stream.partitions && other.partitions.and(stream.partitions).is_some() =>
+                {
+                    let message = format!(
+                        "streams '{}' and '{name}' share a topic but not its number of partitions",
+                        other.name.value
+                    );
+                    stream.name.problem(report, message, Some("give both the same 'partitions'".into()));
+                }
+                Some(_) => {}
+                None => {
+                    topics.insert(topic, stream);
+                }
             }
         }
+    }
+}
+
+/// The topics that a stream names, and makes where they are not there.
+fn named(stream: &RawStream) -> Vec<&str> {
+    match &stream.topics {
+        None => vec![stream.topic.as_ref().unwrap_or(&stream.name).value.as_str()],
+        Some(Spanned { value: Some(RawTopics::List(names)), .. }) => {
+            names.iter().map(|topic| topic.value.as_str()).collect()
+        }
+        Some(_) => Vec::new(),
     }
 }

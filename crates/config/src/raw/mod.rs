@@ -13,7 +13,7 @@ mod stream;
 pub(crate) use log::{RawKafkaLog, RawLocalLog, RawLog};
 pub(crate) use pipeline::{RawCommit, RawModel, RawPipeline, read};
 pub(crate) use secret::RawSecret;
-pub(crate) use stream::{RawColumn, RawEventId, RawEventTime, RawPayload, RawStream};
+pub(crate) use stream::{RawColumn, RawEventId, RawEventTime, RawPayload, RawStream, RawTopics};
 
 use crate::problem::{Place, Report};
 

@@ -14,6 +14,8 @@ use watertight_core::schema::{ColumnType, DuplicateKeys, StartAt};
 pub(crate) struct RawStream {
     pub(crate) name: Spanned<String>,
     pub(crate) topic: Option<Spanned<String>>,
+    /// Where they stand, and what they are; `None` in it: what is wrong with them was reported.
+    pub(crate) topics: Option<Spanned<Option<RawTopics>>>,
     pub(crate) partitions: Option<u64>,
     pub(crate) event_id: Option<RawEventId>,
     pub(crate) event_time: Option<RawEventTime>,
@@ -23,6 +25,11 @@ pub(crate) struct RawStream {
     pub(crate) payload: Option<RawPayload>,
     pub(crate) start: Option<StartAt>,
     pub(crate) fail_on_data_loss: Option<bool>,
+}
+
+pub(crate) enum RawTopics {
+    List(Vec<Spanned<String>>),
+    Pattern(Spanned<String>),
 }
 
 pub(crate) enum RawEventId {
@@ -58,6 +65,7 @@ pub(super) fn stream(name: Spanned<String>, cursor: &Cursor<'_>, report: &mut Re
     let stream = RawStream {
         name,
         topic: fields.text("topic", report),
+        topics: fields.take("topics").map(|cursor| topics(&cursor, report)),
         partitions: fields.whole("partitions", report).map(|partitions| partitions.value),
         event_id: fields.take("event_id").and_then(|cursor| event_id(&cursor, report)),
         event_time: fields.take("event_time").and_then(|cursor| event_time(&cursor, report)),
@@ -76,6 +84,20 @@ pub(super) fn stream(name: Spanned<String>, cursor: &Cursor<'_>, report: &mut Re
     };
     fields.close();
     Some(stream)
+}
+
+fn topics(cursor: &Cursor<'_>, report: &mut Report) -> Spanned<Option<RawTopics>> {
+    let value = if cursor.is_mapping() {
+        Fields::open(cursor, &keys::TOPIC_PATTERN, report).and_then(|mut fields| {
+            let pattern = fields.text("pattern", report);
+            fields.close();
+            pattern.map(RawTopics::Pattern)
+        })
+    } else {
+        let listed = cursor.list("a list of topics, or { pattern: \"orders-.*\" }", report);
+        listed.map(|topics| RawTopics::List(topics.iter().filter_map(|topic| topic.text("a topic", report)).collect()))
+    };
+    Spanned { value, shown: String::new(), at: cursor.node.at, path: cursor.path.clone() }
 }
 
 /// Where a first start begins: a word, a time, or offsets by partition.

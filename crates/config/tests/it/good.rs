@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use watertight_config::{CommitConfig, KafkaConfig, LogConfig, PipelineConfig, Retention, Secret};
 use watertight_core::schema::{
     Check, Column, ColumnType, DuplicateKeys, EventIdRule, EventTimeRule, PayloadLimits, StartAt, StreamDef,
-    TimestampForm,
+    TimestampForm, TopicPattern, Topics,
 };
 
 fn good(name: &str) -> PipelineConfig {
@@ -67,6 +67,7 @@ fn every_key_has_its_effect() {
     let want = StreamDef {
         name: "all_of_it".into(),
         topic: "all.of-it".into(),
+        topics: None,
         partitions: 8,
         event_id: EventIdRule::Hash(vec!["id".into(), "at".into()]),
         event_time: EventTimeRule {
@@ -142,6 +143,11 @@ fn every_key_of_kafka_has_its_effect_and_no_secret_is_printed() {
     ];
     assert_eq!(starts, expected, "a time between two milliseconds is before the second");
     assert!(config.streams.iter().all(|stream| stream.fail_on_data_loss));
+    let (by_pattern, listed) = (&config.streams[2], &config.streams[3]);
+    let pattern = TopicPattern::new("orders-.*").expect("a pattern");
+    assert_eq!((by_pattern.topic.as_str(), &by_pattern.topics), ("", &Some(Topics::Pattern(pattern))));
+    assert_eq!(listed.topics_named(), ["orders-eu", "orders-us"], "in the order of their names");
+    assert_eq!(config.streams[0].topics, None);
 }
 
 #[test]

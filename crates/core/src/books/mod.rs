@@ -109,6 +109,9 @@ pub enum TimeDecision {
     /// The partition had no records for the declared time, or the topic was made anew without it: from `at` on it no
     /// longer holds the stream back.
     Idle {
+        /// Its topic, in a stream that keeps time by topic; else empty.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        topic: String,
         /// Partition number.
         partition: i32,
         /// Next offset at the moment of the decision; 0 where the topic has no such partition.
@@ -116,6 +119,9 @@ pub enum TimeDecision {
     },
     /// The partition's first record after being idle: its watermark starts at the stream's.
     Lifted {
+        /// Its topic, in a stream that keeps time by topic; else empty.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        topic: String,
         /// Partition number.
         partition: i32,
         /// Offset of that record.
@@ -136,8 +142,11 @@ pub enum TimeDecision {
 pub struct Watermarks {
     /// The stream's: never goes back.
     pub stream_us: Option<i64>,
-    /// Each partition's.
+    /// Each partition's, in a stream that never read several topics; else empty.
     pub partitions: BTreeMap<i32, PartitionTime>,
+    /// Each partition's by topic, in a stream that reads several topics, or once did (docs/adr/0019).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub topics: BTreeMap<String, BTreeMap<i32, PartitionTime>>,
 }
 
 /// Where a partition stands in time.
@@ -183,6 +192,9 @@ pub struct Books {
     /// position after this commit. Not there: the log has none, none was read, or something without a record lies between.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub leader_epochs: BTreeMap<i32, i32>,
+    /// Bronze: the same of the other topics that the stream reads, by their incarnation.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub leader_epochs_of_others: BTreeMap<String, BTreeMap<i32, i32>>,
     /// Watermarks after this commit (silver, gold).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermarks: Option<Watermarks>,
@@ -234,6 +246,7 @@ impl Books {
             ingested_at_us: 0,
             entries: Vec::new(),
             leader_epochs: BTreeMap::new(),
+            leader_epochs_of_others: BTreeMap::new(),
             watermarks: None,
             largest_event_time_us: None,
             decisions: Vec::new(),
@@ -292,10 +305,12 @@ mod tests {
     fn books_read_back_as_written_and_old_ones_without_new_keys_still_read() {
         let mut books = Books::append("p", "c".into());
         books.entries.push(entry());
-        books.decisions.push(TimeDecision::Idle { partition: 1, at: 5 });
+        books.decisions.push(TimeDecision::Idle { topic: String::new(), partition: 1, at: 5 });
+        books.watermarks = Some(Watermarks::default());
         let text = serde_json::to_string(&books).expect("serialises");
         assert_eq!(serde_json::from_str::<Books>(&text).expect("reads"), books);
-        let unknown = ["bytes", "took", "leader_epochs"];
+        assert!(text.contains(r#"{"what":"idle","partition":1,"at":5}"#), "{text}");
+        let unknown = ["bytes", "took", "leader_epochs", "topics"];
         assert!(unknown.iter().all(|key| !text.contains(key)), "what is not known is not written: {text}");
         books.bytes = Some(7);
         books.leader_epochs.insert(3, 12);
@@ -309,9 +324,31 @@ mod tests {
         assert_eq!(serde_json::from_str::<Books>(&text).expect("reads"), books);
         let old = r#"{"format":1,"kind":"append","commit_id":"c","pipeline":"p"}"#;
         assert_eq!(serde_json::from_str::<Books>(old).expect("reads"), Books::append("p", "c".into()));
+        let old = r#"{"what":"lifted","partition":1,"at":5,"watermark_us":9}"#;
+        let lifted = TimeDecision::Lifted { topic: String::new(), partition: 1, at: 5, watermark_us: Some(9) };
+        assert_eq!(serde_json::from_str::<TimeDecision>(old).expect("reads"), lifted);
         let old = r#"{"records":3,"silver":2,"dead_letters":1}"#;
         let expected = Outcome { records: 3, silver: 2, dead_letters: 1, ..Outcome::default() };
         assert_eq!(serde_json::from_str::<Outcome>(old).expect("reads"), expected);
+    }
+
+    #[test]
+    fn what_books_say_of_several_topics_reads_back_under_the_names_of_the_topics() {
+        let mut books = Books::append("p", "c".into());
+        let time = PartitionTime { watermark_us: Some(7), idle: true };
+        let topics = BTreeMap::from([("a".to_owned(), BTreeMap::from([(0, time)]))]);
+        books.watermarks = Some(Watermarks { stream_us: Some(9), partitions: BTreeMap::new(), topics });
+        books.decisions.push(TimeDecision::Idle { topic: "a".into(), partition: 0, at: 5 });
+        books.leader_epochs_of_others.insert("life".into(), BTreeMap::from([(0, 3)]));
+        let text = serde_json::to_string(&books).expect("serialises");
+        for said in [
+            r#""topics":{"a":{"0":{"watermark_us":7,"idle":true}}}"#,
+            r#"{"what":"idle","topic":"a","partition":0,"at":5}"#,
+            r#""leader_epochs_of_others":{"life":{"0":3}}"#,
+        ] {
+            assert!(text.contains(said), "{said} in {text}");
+        }
+        assert_eq!(serde_json::from_str::<Books>(&text).expect("reads"), books);
     }
 
     #[test]

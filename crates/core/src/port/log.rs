@@ -148,6 +148,12 @@ pub trait EventLog: Send + Sync {
     /// When the log cannot be asked.
     fn topic(&self, topic: &str) -> Result<Option<TopicInfo>, PortError>;
 
+    /// Names of the topics, in order; the log's own, which begin with `__`, are left out.
+    ///
+    /// # Errors
+    /// When the log cannot be asked.
+    fn topics(&self) -> Result<Vec<String>, PortError>;
+
     /// Creates the topic, or adds partitions up to `partitions`; what is there is never reduced. Idempotent.
     ///
     /// # Errors

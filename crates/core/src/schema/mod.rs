@@ -5,12 +5,14 @@
 
 mod name;
 mod tables;
+mod topics;
 
 pub use name::{NameError, check_name};
 pub use tables::{
-    BRONZE_PARTITION, DLQ_PARTITION, GAPS_PARTITION, GOLD_PARTITION, bronze_schema, dlq_schema, gaps_schema,
-    gold_extra_fields, silver_extra_fields, silver_schema, utc_timestamp,
+    BRONZE_PARTITION, DLQ_PARTITION, GAPS_PARTITION, GOLD_PARTITION, SILVER_TOPIC, bronze_schema, dlq_schema,
+    gaps_schema, gold_extra_fields, silver_extra_fields, silver_schema, utc_timestamp,
 };
+pub use topics::{TOPICS_MAX, TopicPattern, Topics};
 
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use serde::{Deserialize, Serialize};
@@ -182,15 +184,19 @@ pub enum StartAt {
     Offsets(BTreeMap<i32, i64>),
 }
 
-/// A stream: one topic, its bronze, silver and dead letters. How it is read (`start`, `fail_on_data_loss`) is no part of
-/// what a row means: it is not kept in `ops.definitions`, and changing it makes no new version.
+/// A stream: its topic or topics, its bronze, silver and dead letters. How it is read (`topics`, `start`,
+/// `fail_on_data_loss`) is no part of what a row means: it is not kept in `ops.definitions`, and changing it makes no new
+/// version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamDef {
     /// Stream name; the tables are named after it.
     pub name: String,
-    /// Topic in the event log.
+    /// Topic in the event log; empty where `topics` says which.
     pub topic: String,
-    /// Number of partitions when the topic is created by us.
+    /// The topics, where it reads several.
+    #[serde(skip)]
+    pub topics: Option<Topics>,
+    /// Number of partitions when a topic is created by us.
     pub partitions: i32,
     /// Identity.
     pub event_id: EventIdRule,

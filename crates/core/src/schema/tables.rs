@@ -73,6 +73,10 @@ pub fn dlq_schema() -> Schema {
     Schema::new(fields)
 }
 
+/// The column of silver that names a row's topic. Streams that read several have it, and those that once did; rows from
+/// before, and those of all other streams, need none.
+pub const SILVER_TOPIC: &str = "_kafka_topic";
+
 /// The columns that silver adds after the declared ones, in order, the partition column last.
 #[must_use]
 pub fn silver_extra_fields() -> Vec<Field> {
@@ -101,6 +105,9 @@ pub fn silver_schema(def: &StreamDef) -> Schema {
     }
     fields.extend(def.columns.iter().map(|column| Field::new(&column.name, column.kind.arrow(), true)));
     fields.extend(silver_extra_fields());
+    if def.topics.is_some() {
+        fields.insert(fields.len() - 1, Field::new(SILVER_TOPIC, DataType::Utf8, true));
+    }
     Schema::new(fields)
 }
 

@@ -21,6 +21,7 @@ pub(crate) fn stream(columns: impl IntoIterator<Item = Column>) -> StreamDef {
     StreamDef {
         name: "events".to_owned(),
         topic: "events".to_owned(),
+        topics: None,
         partitions: 1,
         event_id: EventIdRule::Column("id".to_owned()),
         event_time: EventTimeRule {

@@ -4,28 +4,54 @@ use super::rows::bronze_batch;
 use crate::feed::{Chunk, utc_day};
 use crate::runtime::{CommitFailure, Committer, Draft, StreamIdentity};
 use std::collections::BTreeMap;
-use watertight_core::books::{Books, Checksum, Entry, Layer, Outcome, Took};
+use watertight_core::books::{Checksum, Entry, Layer, Outcome, Took};
 use watertight_core::port::{ErrorKind, LakeTable, PortError};
 
-/// Bronze of one stream.
+/// Bronze of one stream. What is asked and committed is of the topic at hand ([`BronzeStage::enter`]).
 pub struct BronzeStage {
     table: Box<dyn LakeTable>,
     identity: StreamIdentity,
     ingested_at_us: i64,
-    /// As `Books::leader_epochs`.
+    /// As `Books::leader_epochs`, of the topic at hand.
     leader_epochs: BTreeMap<i32, i32>,
+    /// Of the other topics that the stream reads, by incarnation.
+    epochs_of_others: BTreeMap<String, BTreeMap<i32, i32>>,
 }
 
 impl BronzeStage {
-    /// Takes over the table at its newest version.
+    /// Takes over the table at its newest version. `identity` is that of the first topic, which is at hand then, `others`
+    /// are those of the others.
     #[must_use]
-    pub fn new(table: Box<dyn LakeTable>, identity: StreamIdentity) -> Self {
+    pub fn new<'a>(
+        table: Box<dyn LakeTable>,
+        identity: StreamIdentity,
+        others: impl Iterator<Item = &'a StreamIdentity>,
+    ) -> Self {
         let last = table.state().last_append.as_ref();
         let ingested_at_us = last.map_or(i64::MIN, |books| books.ingested_at_us);
-        let of_this_life =
-            |books: &&Books| books.topic == identity.topic && *books.incarnation == *identity.incarnation;
-        let leader_epochs = last.filter(of_this_life).map(|books| books.leader_epochs.clone()).unwrap_or_default();
-        Self { table, identity, ingested_at_us, leader_epochs }
+        let recorded = |of: &StreamIdentity| -> BTreeMap<i32, i32> {
+            let Some(books) = last else { return BTreeMap::new() };
+            if books.topic == of.topic && *books.incarnation == *of.incarnation {
+                return books.leader_epochs.clone();
+            }
+            books.leader_epochs_of_others.get(&*of.incarnation).cloned().unwrap_or_default()
+        };
+        let leader_epochs = recorded(&identity);
+        let others = others.map(|of| (of.incarnation.to_string(), recorded(of)));
+        let epochs_of_others = others.filter(|(_, epochs)| !epochs.is_empty()).collect();
+        Self { table, identity, ingested_at_us, leader_epochs, epochs_of_others }
+    }
+
+    /// Turns to another topic that the stream reads.
+    pub fn enter(&mut self, identity: &StreamIdentity) {
+        if self.identity.incarnation != identity.incarnation {
+            let entered = self.epochs_of_others.remove(&*identity.incarnation).unwrap_or_default();
+            let left = std::mem::replace(&mut self.leader_epochs, entered);
+            if !left.is_empty() {
+                self.epochs_of_others.insert(self.identity.incarnation.to_string(), left);
+            }
+        }
+        self.identity.clone_from(identity);
     }
 
     /// The table, for reading back.
@@ -34,10 +60,16 @@ impl BronzeStage {
         self.table.as_ref()
     }
 
-    /// Next offset by partition of the current incarnation.
+    /// Next offset by partition, of the topic at hand in its present life.
     #[must_use]
     pub fn positions(&self) -> BTreeMap<i32, i64> {
         self.identity.positions(self.table.state())
+    }
+
+    /// Whether it holds positions of any topic: if not, nothing was ever read.
+    #[must_use]
+    pub fn has_any(&self) -> bool {
+        self.table.state().positions.keys().any(|key| key.pipeline == self.identity.pipeline)
     }
 
     /// Whether it holds positions of this topic, in this life of it or an earlier one: if not, it is read for the first
@@ -78,6 +110,7 @@ impl BronzeStage {
         books.ingested_at_us = ingested_at_us;
         books.entries = entries(chunks);
         books.leader_epochs = epochs_after(self.leader_epochs.clone(), chunks);
+        books.leader_epochs_of_others.clone_from(&self.epochs_of_others);
         let leader_epochs = books.leader_epochs.clone();
         for entry in &books.entries {
             entry.check_offsets().map_err(CommitFailure::Imbalance)?;

@@ -11,6 +11,7 @@ fn stream(checks: &[(&str, &str)]) -> StreamDef {
     StreamDef {
         name: "ticks".into(),
         topic: "ticks".into(),
+        topics: None,
         partitions: 1,
         event_id: EventIdRule::Column("event_id".into()),
         event_time: EventTimeRule {

@@ -32,11 +32,13 @@ impl DefinitionKind {
 /// From where on a definition is in force.
 #[derive(Debug, Clone, Copy)]
 pub struct InForceFrom<'a> {
-    /// Incarnation of the topic.
+    /// Incarnation of the topic; of the first one by name, where a stream reads several.
     pub incarnation: &'a str,
-    /// Silver's next offset by partition. For a stream: the first record judged by it. For a model: what silver held when
-    /// the run began that brought it.
+    /// Its positions: silver's next offset by partition. For a stream: the first record judged by it. For a model: what
+    /// silver held when the run began that brought it.
     pub positions: &'a BTreeMap<i32, i64>,
+    /// Of a stream: the positions of the other topics that it reads, by incarnation.
+    pub others: &'a BTreeMap<String, BTreeMap<i32, i64>>,
     /// Of a model: windows that end at or before this instant were written by versions before, microseconds; `None` where
     /// nothing was written yet. It computes all that end later, whenever their rows came.
     pub closed_until_us: Option<i64>,
@@ -44,9 +46,14 @@ pub struct InForceFrom<'a> {
 
 impl InForceFrom<'_> {
     fn text(&self, kind: DefinitionKind) -> String {
-        let Self { incarnation, positions, closed_until_us } = self;
+        let Self { incarnation, positions, others, closed_until_us } = self;
         let from = match kind {
-            DefinitionKind::Stream => serde_json::json!({ "incarnation": incarnation, "positions": positions }),
+            DefinitionKind::Stream if others.is_empty() => {
+                serde_json::json!({ "incarnation": incarnation, "positions": positions })
+            }
+            DefinitionKind::Stream => {
+                serde_json::json!({ "incarnation": incarnation, "positions": positions, "others": others })
+            }
             DefinitionKind::Model => serde_json::json!({
                 "incarnation": incarnation, "positions": positions, "closed_until_us": closed_until_us
             }),
@@ -58,8 +65,8 @@ impl InForceFrom<'_> {
 /// One version of a definition.
 struct Entered {
     text: String,
-    /// Incarnation of the topic under which it was entered; empty where that cannot be told.
-    incarnation: String,
+    /// Incarnations of the topics under which it was entered; none where that cannot be told.
+    incarnations: Vec<String>,
 }
 
 /// The table and what it holds: the newest version and text of each definition.
@@ -122,7 +129,7 @@ impl Definitions {
         for row in 0..batch.num_rows() {
             let key = (kinds.value(row).to_owned(), names.value(row).to_owned());
             let version = versions.value(row);
-            let entered = Entered { text: texts.value(row).to_owned(), incarnation: incarnation_in(from.value(row)) };
+            let entered = Entered { text: texts.value(row).to_owned(), incarnations: incarnations_in(from.value(row)) };
             self.entered.insert((key.0.clone(), key.1.clone(), version), entered);
             if self.newest.get(&key).is_none_or(|(known, _)| *known < version) {
                 self.newest.insert(key, (version, texts.value(row).to_owned()));
@@ -142,7 +149,8 @@ impl Definitions {
     pub fn newest_under(&self, kind: DefinitionKind, name: &str, incarnation: &str) -> Option<i32> {
         let key = |version| (kind.name().to_owned(), name.to_owned(), version);
         let mut newest_first = self.entered.range(key(i32::MIN)..=key(i32::MAX)).rev();
-        newest_first.find(|(_, entered)| entered.incarnation == incarnation).map(|((_, _, version), _)| *version)
+        let under = |entered: &Entered| entered.incarnations.iter().any(|of| of == incarnation);
+        newest_first.find(|(_, entered)| under(entered)).map(|((_, _, version), _)| *version)
     }
 
     /// The version of this definition; a text that differs from the newest becomes the next version, in force from
@@ -172,7 +180,9 @@ impl Definitions {
             return Ok(*version);
         }
         let version = newest.map_or(1, |(version, _)| version + 1);
-        let entered = Entered { text: text.clone(), incarnation: from.incarnation.to_owned() };
+        let others = from.others.keys().cloned();
+        let incarnations = std::iter::once(from.incarnation.to_owned()).chain(others).collect();
+        let entered = Entered { text: text.clone(), incarnations };
         let from = from.text(kind);
         let now_us = committer.now_us();
         let columns: Vec<ArrayRef> = vec![
@@ -206,11 +216,12 @@ impl Definitions {
     }
 }
 
-/// The incarnation that an `in_force_from` names.
-fn incarnation_in(from: &str) -> String {
-    let from: Option<serde_json::Value> = serde_json::from_str(from).ok();
-    let named = from.as_ref().and_then(|from| from.get("incarnation")?.as_str());
-    named.unwrap_or_default().to_owned()
+/// The incarnations that an `in_force_from` names.
+fn incarnations_in(from: &str) -> Vec<String> {
+    let from: serde_json::Value = serde_json::from_str(from).unwrap_or_default();
+    let first = from.get("incarnation").and_then(|incarnation| incarnation.as_str()).map(str::to_owned);
+    let others = from.get("others").and_then(|others| others.as_object());
+    first.into_iter().chain(others.into_iter().flatten().map(|(incarnation, _)| incarnation.clone())).collect()
 }
 
 /// A definition as it is kept and compared.

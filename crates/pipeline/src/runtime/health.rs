@@ -14,6 +14,8 @@ pub enum Part {
     Stream(String),
     /// One partition of a stream's topic, by the stream's name. It has a condition only where it stopped by itself.
     Partition(String, i32),
+    /// One partition of a stream of several topics, by the names of stream and topic.
+    TopicPartition(String, String, i32),
     /// A gold model.
     Model(String),
     /// The copying of the books.
@@ -25,6 +27,9 @@ impl fmt::Display for Part {
         match self {
             Self::Stream(name) => write!(f, "stream {name}"),
             Self::Partition(stream, partition) => write!(f, "partition {partition} of stream {stream}"),
+            Self::TopicPartition(stream, topic, partition) => {
+                write!(f, "partition {partition} of topic {topic} of stream {stream}")
+            }
             Self::Model(name) => write!(f, "model {name}"),
             Self::Ops => write!(f, "ops"),
         }
@@ -100,7 +105,9 @@ impl Health {
     pub fn forget_partitions(&self, stream: &str) {
         let mut conditions = self.conditions.lock().unwrap_or_else(PoisonError::into_inner);
         let before = conditions.len();
-        conditions.retain(|part, _| !matches!(part, Part::Partition(of, _) if of == stream));
+        let is_its =
+            |part: &Part| matches!(part, Part::Partition(of, _) | Part::TopicPartition(of, ..) if of == stream);
+        conditions.retain(|part, _| !is_its(part));
         if conditions.len() != before {
             (self.listener)(&conditions);
         }

@@ -14,9 +14,11 @@ mod stopwatch;
 mod stream;
 mod supervisor;
 mod threads;
+mod topics;
 mod unfinished;
 
 pub use commit::{CommitFailure, Committer, Draft};
+pub use ending::HeldBack;
 pub use health::{Condition, Health, Part, Rebuilding};
 pub use identity::StreamIdentity;
 pub use signal::Stop;

@@ -226,6 +226,7 @@ impl Source<'_> {
         let from = InForceFrom {
             incarnation: &self.identity.incarnation,
             positions: from,
+            others: &BTreeMap::new(),
             closed_until_us: newest.and_then(|books| books.closed_until_us),
         };
         identity.definition = starter.version(DefinitionKind::Model, &def.name, def, from, committer)?;

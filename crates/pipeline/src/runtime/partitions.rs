@@ -9,145 +9,266 @@
 //! stops, by name and with the exact range; the others go on, and windows stay open for it. Where the stream says
 //! `fail_on_data_loss: false`, offsets that are gone are declared lost instead, and it goes on behind them; what was read
 //! and is no longer in the log cannot be undone, and stops it all the same.
+//!
+//! Several topics are several times the same; `at` is a topic's place among them.
 
 use super::commit::CommitFailure;
 use super::health::{Condition, Part};
-use super::start::Starter;
+use super::start::{Started, Starter};
 use super::stream::Worker;
+use super::topics::{Readers, Reading};
 use std::time::Instant;
 use watertight_core::books::Took;
 use watertight_core::port::{
     ErrorKind, Fetched, Gap, GapCause, LogReader, OffsetBounds, OffsetRange, PortError, ReadFrom,
 };
 use watertight_core::record::Records;
-use watertight_core::schema::{StartAt, StreamDef};
+use watertight_core::schema::{StartAt, StreamDef, Topics};
 
 impl Worker<'_> {
     /// At a first start, decides where every partition begins. What depends on the moment (the end of the log, say) is
     /// made durable at once; the first offset of the log is with the first records.
     pub(super) fn decide_starts(&mut self) -> Result<(), CommitFailure> {
+        let by_pattern = matches!(self.starter.def.topics, Some(Topics::Pattern(_)));
+        // Nobody chose the moment at which a topic came to match: what it brought before it was found is read, too.
+        let from_the_first = by_pattern && self.started.bronze.has_any();
+        for at in 0..self.started.topics.len() {
+            if from_the_first {
+                self.started.topics[at].start = StartAt::Earliest;
+            }
+            self.decide_starts_of(at)?;
+        }
+        Ok(())
+    }
+
+    fn decide_starts_of(&mut self, at: usize) -> Result<(), CommitFailure> {
+        self.enter(at);
         if self.started.bronze.has_begun() {
             return Ok(());
         }
-        let (def, partitions) = (self.starter.def, self.started.topic.partitions);
-        if let StartAt::Offsets(offsets) = &def.start
+        let (start, partitions) = (self.started.topics[at].start.clone(), self.started.topics[at].topic.partitions);
+        if let StartAt::Offsets(offsets) = &start
             && let Some(unknown) = offsets.keys().find(|partition| !(0..partitions).contains(*partition))
         {
             let message = format!(
                 "from names partition {unknown} of topic {}, which has partitions 0..{partitions}: correct the pipeline file",
-                def.topic
+                self.topic(at)
             );
             return Err(PortError::new(ErrorKind::Stop, message).into());
         }
         for partition in 0..partitions {
-            let at = self.start_of(partition)?;
-            self.starts.insert(partition, at);
+            let offset = self.start_of(at, partition)?;
+            self.started.topics[at].starts.insert(partition, offset);
         }
-        tracing::info!(stream = def.name, topic = def.topic, from = ?self.starts, "read for the first time");
-        match def.start {
+        let (stream, topic, from) = (&self.starter.def.name, self.topic(at), &self.started.topics[at].starts);
+        tracing::info!(%stream, %topic, ?from, "read for the first time");
+        match start {
             StartAt::Earliest => Ok(()),
-            StartAt::Latest | StartAt::Time { .. } | StartAt::Offsets(_) => self.epoch(Vec::new(), Took::default()),
+            StartAt::Latest | StartAt::Time { .. } | StartAt::Offsets(_) => {
+                self.epoch_of(at, Vec::new(), Took::default())
+            }
         }
     }
 
-    fn start_of(&self, partition: i32) -> Result<i64, CommitFailure> {
+    fn start_of(&self, at: usize, partition: i32) -> Result<i64, CommitFailure> {
         let Starter { parts, def, .. } = self.starter;
-        if let StartAt::Time { ms } = def.start {
+        let (start, topic) = (&self.started.topics[at].start, self.topic(at));
+        if let StartAt::Time { ms } = *start {
             let committer = self.starter.committer(Part::Stream(def.name.clone()));
-            return committer.retry("find an offset by time", || parts.log.offset_at(&def.topic, partition, ms));
+            return committer.retry("find an offset by time", || parts.log.offset_at(topic, partition, ms));
         }
-        let OffsetBounds { earliest, next } = self.bounds(partition)?;
-        let at = match &def.start {
+        let OffsetBounds { earliest, next } = self.bounds(at, partition)?;
+        let offset = match start {
             StartAt::Latest => next,
             StartAt::Offsets(offsets) => offsets.get(&partition).copied().unwrap_or(earliest),
             StartAt::Earliest | StartAt::Time { .. } => earliest,
         };
-        if (0..=next).contains(&at) {
-            return Ok(at);
+        if (0..=next).contains(&offset) {
+            return Ok(offset);
         }
         let message = format!(
-            "from says that partition {partition} of topic {} begins at offset {at}, the log has {earliest}..{next}: correct \
-             the pipeline file",
-            def.topic
+            "from says that partition {partition} of topic {topic} begins at offset {offset}, the log has {earliest}..{next}: \
+             correct the pipeline file"
         );
         Err(PortError::new(ErrorKind::Stop, message).into())
     }
 
-    /// A reader of the partitions that have not stopped, each from its position on.
-    pub(super) fn reader(&mut self) -> Result<Box<dyn LogReader>, CommitFailure> {
+    /// Readers of all topics.
+    pub(super) fn readers(&mut self) -> Result<Readers, CommitFailure> {
+        let mut readers = Readers::new(Vec::new());
+        for at in 0..self.started.topics.len() {
+            let reader = self.reader(at)?;
+            readers.put(at, reader);
+        }
+        self.reads_something(&readers).map(|()| readers)
+    }
+
+    /// Opens a topic's reader anew: one of its partitions stopped, or some were added, or it was found.
+    pub(super) fn read_again(&mut self, readers: &mut Readers, at: usize) -> Result<(), CommitFailure> {
+        let reader = self.reader(at)?;
+        readers.put(at, reader);
+        self.reads_something(readers)
+    }
+
+    fn reads_something(&self, readers: &Readers) -> Result<(), CommitFailure> {
+        if !readers.is_empty() {
+            return Ok(());
+        }
+        let message = format!("every partition of topic {} stopped: see each", self.starter.def.topics_shown());
+        Err(PortError::new(ErrorKind::Stop, message).into())
+    }
+
+    /// A reader of the partitions of a topic that have not stopped, each from its position on; `None` where all have.
+    fn reader(&mut self, at: usize) -> Result<Option<Box<dyn LogReader>>, CommitFailure> {
         let starter = self.starter;
         let (log, def) = (&starter.parts.log, starter.def);
         let committer = starter.committer(Part::Stream(def.name.clone()));
         loop {
-            let from = self.read_from();
+            let from = self.read_from(at);
             if from.is_empty() {
-                let message = format!("every partition of topic {} stopped: see each", def.topic);
-                return Err(PortError::new(ErrorKind::Stop, message).into());
+                return Ok(None);
             }
-            match committer.retry("open a reader", || log.reader(&def.topic, &from)) {
-                Err(CommitFailure::Port(error)) if self.stops_one(&error) => match lost(&error, def) {
-                    Some(lost) => self.epoch(vec![lost], Took::default())?,
-                    None => self.stop_partition(&error),
+            let topic = self.topic(at);
+            match committer.retry("open a reader", || log.reader(topic, &from)) {
+                Err(CommitFailure::Port(error)) if self.stops_one(at, &error) => match lost(&error, def) {
+                    Some(lost) => self.epoch_of(at, vec![lost], Took::default())?,
+                    None => self.stop_partition(at, &error),
                 },
-                opened => return opened,
+                opened => return opened.map(Some),
             }
         }
     }
 
-    fn read_from(&mut self) -> Vec<ReadFrom> {
-        let (stored, epochs) = (self.started.bronze.positions(), self.started.bronze.leader_epochs());
+    fn read_from(&mut self, at: usize) -> Vec<ReadFrom> {
+        self.enter(at);
+        let Started { topics, bronze, .. } = &mut self.started;
+        let (reading, stored, epochs) = (&mut topics[at], bronze.positions(), bronze.leader_epochs());
         let mut from = Vec::new();
-        for partition in (0..self.started.topic.partitions).filter(|partition| !self.stopped.contains(partition)) {
-            let at = stored.get(&partition).or_else(|| self.starts.get(&partition));
+        for partition in (0..reading.topic.partitions).filter(|partition| !reading.stopped.contains(partition)) {
+            let offset = stored.get(&partition).or_else(|| reading.starts.get(&partition));
             let leader_epoch = epochs.get(&partition).copied().unwrap_or(-1);
-            from.push(ReadFrom { partition, offset: at.copied().unwrap_or(0), leader_epoch });
-            self.seen.entry(partition).or_insert_with(Instant::now);
+            from.push(ReadFrom { partition, offset: offset.copied().unwrap_or(0), leader_epoch });
+            reading.seen.entry(partition).or_insert_with(Instant::now);
         }
         from
     }
 
     /// Whether an error is about one partition that is being read, and the others can go on.
-    pub(super) fn stops_one(&self, error: &PortError) -> bool {
+    pub(super) fn stops_one(&self, at: usize, error: &PortError) -> bool {
         let kinds = [ErrorKind::OutOfRange, ErrorKind::Stop, ErrorKind::Corrupt];
-        let is_read = |OffsetRange { partition, .. }: OffsetRange| {
-            (0..self.started.topic.partitions).contains(&partition) && !self.stopped.contains(&partition)
-        };
-        kinds.contains(&error.kind) && error.range.is_some_and(is_read)
+        let reading = &self.started.topics[at];
+        kinds.contains(&error.kind) && error.range.is_some_and(|range| reading.reads(range.partition))
     }
 
     /// Goes on behind offsets that are gone, where that is wanted: gives what covers them. `None`: the partition is to
     /// stop.
     pub(super) fn pass_over(
         &mut self,
+        at: usize,
         error: &PortError,
-        reader: &mut dyn LogReader,
+        readers: &mut Readers,
     ) -> Result<Option<Vec<Fetched>>, CommitFailure> {
         let Some(OffsetRange { partition, from, to }) = error.range else { return Ok(None) };
-        let begins = self.starter.def.start == StartAt::Earliest && self.starts.get(&partition) == Some(&from);
+        let reading = &mut self.started.topics[at];
+        let begins = reading.start == StartAt::Earliest && reading.starts.get(&partition) == Some(&from);
         if error.kind == ErrorKind::OutOfRange && begins {
             // The log's first offset moved since it was asked for, and nothing of the partition is in the tables.
-            self.starts.insert(partition, to);
-            reader.seek(partition, to)?;
+            reading.starts.insert(partition, to);
+            readers.seek(partition, to)?;
             return Ok(Some(Vec::new()));
         }
         let Some(lost) = lost(error, self.starter.def) else { return Ok(None) };
-        reader.seek(partition, to)?;
+        readers.seek(partition, to)?;
         Ok(Some(vec![lost]))
     }
 
     /// Enters that a partition stopped. It holds the stream's watermark where it is, also where it was idle: nobody knows
     /// the times of what it does not bring.
-    pub(super) fn stop_partition(&mut self, error: &PortError) {
+    pub(super) fn stop_partition(&mut self, at: usize, error: &PortError) {
         let Some(OffsetRange { partition, from, to }) = error.range else { return };
         let def = self.starter.def;
-        let error = told(error, def);
-        tracing::error!(stream = def.name, partition, from, to, error, "the partition stopped; the others go on");
-        self.starter.health.set(&Part::Partition(def.name.clone(), partition), Condition::Failed { error });
-        self.stopped.insert(partition);
+        let (error, topic) = (told(error, def), self.topic(at));
+        tracing::error!(
+            stream = def.name,
+            topic,
+            partition,
+            from,
+            to,
+            error,
+            "the partition stopped; the others go on"
+        );
+        let part = match def.topics {
+            None => Part::Partition(def.name.clone(), partition),
+            Some(_) => Part::TopicPartition(def.name.clone(), topic.to_owned(), partition),
+        };
+        self.starter.health.set(&part, Condition::Failed { error });
+        self.started.topics[at].stopped.insert(partition);
         if !self.upto_bronze() {
-            let at = self.started.silver.positions().get(&partition).copied().unwrap_or(0);
-            self.started.silver.hold(partition, at);
+            self.enter(at);
+            let position = self.started.silver.positions().get(&partition).copied().unwrap_or(0);
+            self.started.silver.hold(partition, position);
         }
+    }
+
+    /// Looks for partitions that were added, and for topics that have come to match; gives the topics to read anew.
+    pub(super) fn topics_that_grew(&mut self) -> Result<Vec<usize>, CommitFailure> {
+        let mut grew = Vec::new();
+        for at in 0..self.started.topics.len() {
+            if self.topic_grew(at)? {
+                grew.push(at);
+            }
+        }
+        grew.extend(self.find_topics()?);
+        Ok(grew)
+    }
+
+    fn topic_grew(&mut self, at: usize) -> Result<bool, CommitFailure> {
+        let name = self.topic(at).to_owned();
+        let committer = self.starter.committer(Part::Stream(self.starter.def.name.clone()));
+        let Some(topic) = committer.retry("ask for the topic", || self.starter.parts.log.topic(&name))? else {
+            let message = format!(
+                "topic {name} was deleted while it was read; nothing was skipped: create it again or remove the stream"
+            );
+            return Err(PortError::new(ErrorKind::Stop, message).into());
+        };
+        if topic.incarnation != self.started.topics[at].topic.incarnation {
+            let message = format!(
+                "topic {name} was deleted and created anew while it was read; restart to read the new one from its beginning"
+            );
+            return Err(PortError::new(ErrorKind::Stop, message).into());
+        }
+        let grew = topic.partitions > self.started.topics[at].topic.partitions;
+        if grew {
+            self.enter(at);
+            self.started.silver.know_partitions(topic.partitions);
+            self.started.topics[at].topic = topic;
+        }
+        Ok(grew)
+    }
+
+    /// Topics that match and are not read yet. They begin at the first record that the log keeps.
+    fn find_topics(&mut self) -> Result<Vec<usize>, CommitFailure> {
+        let Starter { parts, def, .. } = self.starter;
+        if !matches!(def.topics, Some(Topics::Pattern(_))) {
+            return Ok(Vec::new());
+        }
+        let committer = self.starter.committer(Part::Stream(def.name.clone()));
+        let log = parts.log.as_ref();
+        let mut names = committer.retry("look for topics", || def.topics_now(log))?;
+        names.retain(|name| self.started.topics.iter().all(|reading| reading.topic.name != *name));
+        let mut found = Vec::new();
+        for name in names {
+            let Some(topic) = committer.retry("ask for the topic", || log.topic(&name))? else { continue };
+            tracing::info!(stream = def.name, topic = name, "a topic that matches was found");
+            let (at, partitions) = (self.started.topics.len(), topic.partitions);
+            let identity = self.starter.identity(&topic, self.started.topics[0].identity.definition);
+            self.started.topics.push(Reading::new(topic, identity, StartAt::Earliest));
+            self.enter(at);
+            self.started.silver.know_partitions(partitions);
+            self.decide_starts_of(at)?;
+            found.push(at);
+        }
+        Ok(found)
     }
 }
 

@@ -6,15 +6,17 @@ use super::identity::StreamIdentity;
 use super::models::{Models, Source};
 use super::signal::Stop;
 use super::stream::{CommitBounds, RunUntil};
+use super::topics::Reading;
 use crate::bronze::BronzeStage;
 use crate::ops::{DefinitionKind, Definitions, InForceFrom};
 use crate::silver::{GapsTable, Judge, KnownIds, SilverStage, StreamTime};
 use arrow::datatypes::SchemaRef;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use watertight_core::port::{Clock, EventLog, Ids, Lake, LakeTable, TableSpec, TopicInfo};
+use watertight_core::port::{Clock, ErrorKind, EventLog, Ids, Lake, LakeTable, PortError, TableSpec, TopicInfo};
 use watertight_core::schema::{
-    BRONZE_PARTITION, DLQ_PARTITION, ModelDef, StreamDef, bronze_schema, dlq_schema, silver_schema,
+    BRONZE_PARTITION, DLQ_PARTITION, ModelDef, StreamDef, Topics, bronze_schema, dlq_schema, silver_schema,
 };
 use watertight_core::steps::Steps;
 use watertight_state::StateFolder;
@@ -67,11 +69,11 @@ pub enum Upto {
 
 /// A stream ready to run.
 pub(super) struct Started {
-    pub topic: TopicInfo,
+    /// At least one; the first is at hand.
+    pub topics: Vec<Reading>,
     pub bronze: BronzeStage,
     pub silver: SilverStage,
     pub models: Models,
-    pub identity: StreamIdentity,
 }
 
 /// Opens everything one stream needs.
@@ -96,21 +98,15 @@ impl Starter<'_> {
 
     pub(super) fn start(&self) -> Result<Started, CommitFailure> {
         let committer = self.committer(Part::Stream(self.def.name.clone()));
-        let topic = committer.retry("open the topic", || match self.parts.log.topic(&self.def.topic)? {
-            Some(topic) if topic.partitions >= self.def.partitions => Ok(self.tell_of_more_partitions(topic)),
-            _ => self.parts.log.create_topic(&self.def.topic, self.def.partitions),
-        })?;
+        let topics = self.topics(&committer)?;
         let name = &self.def.name;
         let bronze = self.open(&committer, "bronze", name, Arc::new(bronze_schema()), BRONZE_PARTITION)?;
         let dead = self.open(&committer, "bronze", &format!("{name}_dlq"), Arc::new(dlq_schema()), DLQ_PARTITION)?;
         let silver = self.open(&committer, "silver", name, Arc::new(silver_schema(self.def)), BRONZE_PARTITION)?;
-        let mut identity = StreamIdentity {
-            pipeline: self.setup.pipeline.clone(),
-            topic: self.def.topic.clone(),
-            incarnation: topic.incarnation.as_str().into(),
-            definition: 0,
-        };
-        self.tell_of_another_incarnation(&identity, bronze.as_ref());
+        let mut present: Vec<StreamIdentity> = topics.iter().map(|topic| self.identity(topic, 0)).collect();
+        for identity in &present {
+            self.tell_of_another_incarnation(identity, bronze.as_ref());
+        }
         let folder = self.state_folder();
         let known = committer.retry("load the known ids", || {
             let told = |done, of| committer.note_rebuilding(done, of);
@@ -118,23 +114,113 @@ impl Starter<'_> {
         })?;
         let hasher = known.hasher();
         let judge = Judge::new(self.def, hasher.clone())?;
+        let time = self.time(silver.as_ref(), &present[0]);
+        let gaps = GapsTable::new(self.parts.lake.clone(), &self.setup.pipeline, name);
+        let mut silver = SilverStage::new(silver, dead, gaps, present[0].clone(), judge, time, known);
+        for (topic, identity) in topics.iter().zip(&present) {
+            silver.enter(identity);
+            silver.know_partitions(topic.partitions);
+        }
+        self.finish_what_was_left(bronze.as_ref(), &mut silver, &present, &hasher, &committer)?;
+        let version = self.definition(&present, silver.table(), &committer)?;
+        for identity in &mut present {
+            identity.definition = version;
+        }
+        silver.go_on_as(present[0].clone(), Judge::new(self.def, hasher)?, &self.def.event_time);
+        if self.setup.upto != Upto::Bronze {
+            for (topic, identity) in topics.iter().zip(&present) {
+                silver.enter(identity);
+                silver.let_go_partitions(topic.partitions);
+            }
+            let read: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
+            silver.let_go_topics(&read);
+            silver.enter(&present[0]);
+        }
+        let bronze = BronzeStage::new(bronze, present[0].clone(), present[1..].iter());
+        let models = Models::open(Source { starter: self, identity: &present[0], silver: &silver });
+        let readings = topics.into_iter().zip(present);
+        let readings = readings.map(|(topic, identity)| Reading::new(topic, identity, self.def.start.clone()));
+        Ok(Started { topics: readings.collect(), bronze, silver, models })
+    }
+
+    /// The topics to read, at least one: those that are named are made where they are not there, or have too few
+    /// partitions.
+    fn topics(&self, committer: &Committer<'_>) -> Result<Vec<TopicInfo>, CommitFailure> {
+        let (log, def) = (self.parts.log.as_ref(), self.def);
+        let pattern = match &def.topics {
+            Some(Topics::Pattern(pattern)) => pattern,
+            None | Some(Topics::List(_)) => {
+                let named = def.topics_named();
+                let open = |name: &String| {
+                    committer.retry("open the topic", || match log.topic(name)? {
+                        Some(topic) if topic.partitions >= def.partitions => Ok(self.tell_of_more_partitions(topic)),
+                        _ => log.create_topic(name, def.partitions),
+                    })
+                };
+                return named.iter().map(open).collect();
+            }
+        };
+        let names = committer.retry("look for topics", || def.topics_now(log))?;
+        let mut topics = Vec::new();
+        for name in &names {
+            // Whoever lists topics may be told of one that was deleted since.
+            topics.extend(committer.retry("open the topic", || log.topic(name))?);
+        }
+        if !topics.is_empty() {
+            return Ok(topics);
+        }
+        let message = format!("no topic of the log matches /{}/ of stream {}", pattern.text(), def.name);
+        let kind = if self.setup.until.caught_up { ErrorKind::Stop } else { ErrorKind::Retry };
+        Err(PortError::new(kind, format!("{message}: make one, or correct the pattern")).into())
+    }
+
+    /// Who commits what is of this topic.
+    pub(super) fn identity(&self, topic: &TopicInfo, definition: i32) -> StreamIdentity {
+        StreamIdentity {
+            pipeline: self.setup.pipeline.clone(),
+            topic: topic.name.clone(),
+            incarnation: topic.incarnation.as_str().into(),
+            definition,
+        }
+    }
+
+    /// The stream's time as silver's books left it. What is known by partition alone, once several topics are read, is of
+    /// the topic that was read last.
+    fn time(&self, silver: &dyn LakeTable, first: &StreamIdentity) -> StreamTime {
         let books = silver.state().last_append.as_ref();
         let time = StreamTime::resume(&self.def.event_time, books.and_then(|books| books.watermarks.as_ref()))
             .with_largest(books.and_then(|books| books.largest_event_time_us));
-        let gaps = GapsTable::new(self.parts.lake.clone(), &self.setup.pipeline, name);
-        let mut silver = SilverStage::new(silver, dead, gaps, identity.clone(), judge, time, known);
-        silver.know_partitions(topic.partitions);
-        self.finish_what_was_left(bronze.as_ref(), &mut silver, &identity, &hasher, &committer)?;
-        let at = identity.positions(silver.table().state());
-        let from = InForceFrom { incarnation: &topic.incarnation, positions: &at, closed_until_us: None };
-        identity.definition = self.version(DefinitionKind::Stream, name, self.def, from, &committer)?;
-        silver.go_on_as(identity.clone(), Judge::new(self.def, hasher)?, &self.def.event_time);
-        if self.setup.upto != Upto::Bronze {
-            silver.let_go_partitions(topic.partitions);
+        let before = books.map_or(first.topic.as_str(), |books| books.topic.as_str());
+        let mut time = if self.def.topics.is_some() { time.by_topic(before) } else { time };
+        time.enter(&first.topic);
+        time
+    }
+
+    /// The number of the stream's definition, in force from where silver stands in every topic.
+    fn definition(
+        &self,
+        present: &[StreamIdentity],
+        silver: &dyn LakeTable,
+        committer: &Committer<'_>,
+    ) -> Result<i32, CommitFailure> {
+        let first = &present[0];
+        let positions = first.positions(silver.state());
+        let mut others: BTreeMap<String, BTreeMap<i32, i64>> = BTreeMap::new();
+        if self.def.topics.is_some() {
+            // Lives that are over, too: of a topic that was found since the version before, nothing else says up to where
+            // that one was in force.
+            let ours = silver.state().positions.iter().filter(|(key, _)| key.pipeline == first.pipeline);
+            for (key, next) in ours {
+                others.entry(key.incarnation.clone()).or_default().insert(key.partition, *next);
+            }
+            for identity in present {
+                others.entry(identity.incarnation.to_string()).or_default();
+            }
+            others.remove(&*first.incarnation);
         }
-        let bronze = BronzeStage::new(bronze, identity.clone());
-        let models = Models::open(Source { starter: self, identity: &identity, silver: &silver });
-        Ok(Started { topic, bronze, silver, models, identity })
+        let incarnation = &first.incarnation;
+        let from = InForceFrom { incarnation, positions: &positions, others: &others, closed_until_us: None };
+        self.version(DefinitionKind::Stream, &self.def.name, self.def, from, committer)
     }
 
     /// A topic can't lose partitions: what the file says too little of is read all the same.

@@ -2,20 +2,20 @@
 //! or until it is done (`ending.rs`).
 
 use super::commit::CommitFailure;
-use super::ending::{Ended, shown};
-use super::fetch::Collected;
+use super::ending::{Ended, HeldBack, shown};
+use super::fetch::{ByTopic, Collected, merge};
 use super::health::{Condition, Part};
 use super::models::Source;
 use super::start::{Started, Starter, Upto};
 use super::stopwatch::Stopwatch;
+use super::topics::Reading;
 use crate::bronze::{chunks_between, commits_between};
 use crate::feed::Chunk;
 use crate::silver::SilverCommit;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use watertight_core::books::Took;
-use watertight_core::port::{ErrorKind, Fetched, GapCause, OffsetBounds, OffsetRange, PortError};
+use watertight_core::port::{ErrorKind, Fetched, GapCause, OffsetBounds};
 use watertight_core::record::Records;
 
 /// How often the topic is asked for new partitions.
@@ -37,7 +37,7 @@ pub struct CommitBounds {
 pub struct RunUntil {
     /// When all that is in the log is committed.
     pub caught_up: bool,
-    /// Then declare the input ended: close every open window. Not while an open transaction holds records back.
+    /// Then declare the input ended: close every open window.
     pub close_windows: bool,
     /// After this time.
     pub elapsed: Option<Duration>,
@@ -64,6 +64,18 @@ pub enum StreamFailure {
         /// Why, with the exact range and what to do.
         error: String,
     },
+    /// A partition of one of its topics stopped; all others went on.
+    #[error("stream {stream}: partition {partition} of topic {topic} stopped: {error}")]
+    TopicPartitionStopped {
+        /// Stream name.
+        stream: String,
+        /// Topic name.
+        topic: String,
+        /// Partition number.
+        partition: i32,
+        /// Why, with the exact range and what to do.
+        error: String,
+    },
     /// It did all else that was asked, but could not declare the input ended: records that are written cannot be read yet.
     #[error(
         "stream {stream}: windows are left open, as a transaction is open before {}: these offsets are written and not read \
@@ -74,7 +86,7 @@ pub enum StreamFailure {
         /// Stream name.
         stream: String,
         /// What is held back.
-        held_back: Vec<OffsetRange>,
+        held_back: Vec<HeldBack>,
     },
     /// A panic: a defect; everything stops.
     #[error(
@@ -93,8 +105,7 @@ pub(super) fn run_stream(starter: &Starter<'_>) -> Result<Ended, CommitFailure> 
     let part = Part::Stream(starter.def.name.clone());
     starter.health.forget_partitions(&starter.def.name);
     let started = starter.start()?;
-    let (seen, starts, stopped) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-    let mut worker = Worker { starter, started, seen, starts, stopped };
+    let mut worker = Worker { starter, started };
     worker.catch_up()?;
     starter.health.set(&part, Condition::Running);
     let ended = worker.live()?;
@@ -104,34 +115,45 @@ pub(super) fn run_stream(starter: &Starter<'_>) -> Result<Ended, CommitFailure> 
     Ok(ended)
 }
 
+/// Topics are told by their place in `started.topics`, which they keep.
 pub(super) struct Worker<'a> {
     pub(super) starter: &'a Starter<'a>,
     pub(super) started: Started,
-    /// When each partition last had a record, or was first looked at.
-    pub(super) seen: BTreeMap<i32, Instant>,
-    /// Where partitions begin, as far as it is decided and not in the tables yet: it is with the next epoch.
-    pub(super) starts: BTreeMap<i32, i64>,
-    /// Partitions that stopped, and are not read.
-    pub(super) stopped: BTreeSet<i32>,
 }
 
 impl Worker<'_> {
-    /// Feeds silver from bronze where a crash left it behind.
+    /// Turns to a topic: what is asked of bronze and silver, and committed, is of it from then on.
+    pub(super) fn enter(&mut self, at: usize) {
+        let Started { topics, bronze, silver, .. } = &mut self.started;
+        let identity = &topics[at].identity;
+        bronze.enter(identity);
+        silver.enter(identity);
+    }
+
+    /// Feeds silver from bronze where a crash left it behind, in the order of bronze's commits.
     fn catch_up(&mut self) -> Result<(), CommitFailure> {
-        let table = self.started.bronze.table();
-        let behind = |positions: &BTreeMap<i32, i64>, bronze: &BTreeMap<i32, i64>| {
-            bronze.iter().any(|(partition, to)| positions.get(partition) != Some(to))
-        };
-        let (silver, bronze) = (self.started.silver.positions(), self.started.bronze.positions());
-        if self.upto_bronze() || !behind(&silver, &bronze) {
+        if self.upto_bronze() {
             return Ok(());
         }
-        let incarnation = self.started.identity.incarnation.clone();
-        let commits = commits_between(table, &incarnation, &silver, &bronze)?;
-        tracing::info!(stream = self.starter.def.name, commits = commits.len(), "catching silver up from bronze");
-        for commit in commits {
-            let at = self.started.silver.positions();
-            let chunks = chunks_between(self.started.bronze.table(), &commit, &at, None)?;
+        let Started { topics, bronze, silver, .. } = &self.started;
+        let mut behind = Vec::new();
+        for (at, Reading { identity, .. }) in topics.iter().enumerate() {
+            let positions = identity.positions(silver.table().state());
+            let ends = identity.positions(bronze.table().state());
+            if ends.iter().any(|(partition, to)| positions.get(partition) != Some(to)) {
+                let commits = commits_between(bronze.table(), &identity.incarnation, &positions, &ends)?;
+                behind.extend(commits.into_iter().map(|commit| (at, commit)));
+            }
+        }
+        if behind.is_empty() {
+            return Ok(());
+        }
+        behind.sort_by_key(|(_, commit)| commit.version);
+        tracing::info!(stream = self.starter.def.name, commits = behind.len(), "catching silver up from bronze");
+        for (at, commit) in behind {
+            self.enter(at);
+            let positions = self.started.silver.positions();
+            let chunks = chunks_between(self.started.bronze.table(), &commit, &positions, None)?;
             self.silver(&chunks)?;
             if self.starter.stop.requested() {
                 return Err(CommitFailure::Stopped);
@@ -142,21 +164,20 @@ impl Worker<'_> {
 
     fn live(&mut self) -> Result<Ended, CommitFailure> {
         self.decide_starts()?;
-        let mut reader = self.reader()?;
+        let mut readers = self.readers()?;
         let mut ends = if self.starter.setup.until.caught_up { Some(self.ends()?) } else { None };
         let mut asked = Instant::now();
         loop {
             let mut watch = Stopwatch::start(self.starter.parts.clock.as_ref());
-            let Collected { fetched, trouble } = self.collect(reader.as_mut())?;
+            let Collected { fetched, trouble } = self.collect(&mut readers)?;
             let fetch_us = Some(watch.lap_us());
-            if let Some(error) = &trouble {
-                self.stop_partition(error); // First: it holds the watermark for what this epoch brings of others, too.
+            if let Some((at, error)) = &trouble {
+                // First: it holds the watermark for what this epoch brings of others, too.
+                self.stop_partition(*at, error);
             }
-            if !fetched.is_empty() || !self.starts.is_empty() {
-                self.epoch(fetched, Took { fetch_us, ..Took::default() })?;
-            }
-            if trouble.is_some() {
-                reader = self.reader()?;
+            self.epoch(fetched, Took { fetch_us, ..Took::default() })?;
+            if let Some((at, _)) = trouble {
+                self.read_again(&mut readers, at)?;
             }
             if !self.upto_bronze() {
                 self.declare_idle_partitions()?;
@@ -176,34 +197,55 @@ impl Worker<'_> {
             }
             if asked.elapsed() >= TOPIC_ASKED_EVERY {
                 asked = Instant::now();
-                if self.topic_grew()? {
-                    reader = self.reader()?;
+                for at in self.topics_that_grew()? {
+                    self.read_again(&mut readers, at)?;
                 }
             }
         }
     }
 
-    pub(super) fn bounds(&self, partition: i32) -> Result<OffsetBounds, CommitFailure> {
+    pub(super) fn bounds(&self, at: usize, partition: i32) -> Result<OffsetBounds, CommitFailure> {
         let Starter { parts, def, .. } = self.starter;
         let committer = self.starter.committer(Part::Stream(def.name.clone()));
-        committer.retry("ask for offsets", || parts.log.bounds(&def.topic, partition))
+        let topic = &self.started.topics[at].topic.name;
+        committer.retry("ask for offsets", || parts.log.bounds(topic, partition))
     }
 
-    /// Takes what was fetched, and where partitions begin, through all stages; `took` says how long the fetching was.
-    pub(super) fn epoch(&mut self, fetched: Vec<Fetched>, mut took: Took) -> Result<(), CommitFailure> {
+    /// Takes what was fetched, and where partitions begin, through all stages, a topic after the other in the order of
+    /// their names; `took` says how long the fetching was, which the first one bears.
+    fn epoch(&mut self, mut fetched: ByTopic, mut took: Took) -> Result<(), CommitFailure> {
+        let has_some = |(at, reading): &(usize, &Reading)| fetched.contains_key(at) || !reading.starts.is_empty();
+        let mut order: Vec<usize> = self.started.topics.iter().enumerate().filter(has_some).map(|(at, _)| at).collect();
+        order.sort_by(|one, other| self.topic(*one).cmp(self.topic(*other)));
+        for at in order {
+            let of_topic = fetched.remove(&at).unwrap_or_default();
+            self.epoch_of(at, of_topic, std::mem::take(&mut took))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn topic(&self, at: usize) -> &str {
+        &self.started.topics[at].topic.name
+    }
+
+    /// Takes what was fetched of a topic, and where its partitions begin, through all stages; `took` says how long the
+    /// fetching was.
+    pub(super) fn epoch_of(&mut self, at: usize, fetched: Vec<Fetched>, mut took: Took) -> Result<(), CommitFailure> {
+        self.enter(at);
         let committer = self.starter.committer(Part::Stream(self.starter.def.name.clone()));
-        let incarnation: Arc<str> = self.started.topic.incarnation.as_str().into();
+        let incarnation = Arc::clone(&self.started.topics[at].identity.incarnation);
         let ingested_at_us = self.started.bronze.ingestion_time(self.starter.parts.clock.now_us());
         let mut watch = committer.stopwatch();
-        let begun = std::mem::take(&mut self.starts).into_iter().map(|(partition, at)| {
+        let starts = std::mem::take(&mut self.started.topics[at].starts);
+        let begun = starts.into_iter().map(|(partition, at)| {
             Chunk::new(incarnation.clone(), partition, (at, at), Records::default(), Vec::new(), ingested_at_us)
         });
-        let fetched = fetched.into_iter().map(|one| Chunk::from_log(one, &incarnation, ingested_at_us));
+        let fetched = merge(fetched).into_iter().map(|one| Chunk::from_log(one, &incarnation, ingested_at_us));
         let chunks: Vec<Chunk> = begun.chain(fetched).collect();
         took.build_us = Some(watch.lap_us());
         for chunk in &chunks {
             for gap in chunk.gaps.iter().filter(|gap| gap.cause != GapCause::NoRecord) {
-                let (topic, partition) = (&self.starter.def.topic, chunk.partition);
+                let (topic, partition) = (self.topic(at), chunk.partition);
                 tracing::error!(%topic, partition, from = gap.from, to = gap.to, cause = ?gap.cause,
                     "offsets are lost: entered in the books as lost, and passed over");
             }
@@ -230,24 +272,29 @@ impl Worker<'_> {
     }
 
     fn declare_idle_partitions(&mut self) -> Result<(), CommitFailure> {
-        let def = self.starter.def;
-        let idle_after = Duration::from_micros(def.event_time.idle_after_us.unsigned_abs());
-        let positions = self.started.silver.positions();
-        let time = self.started.silver.time();
-        let silent = self.seen.iter().filter(|(partition, seen)| {
-            !self.stopped.contains(*partition) && !time.is_idle(**partition) && seen.elapsed() >= idle_after
+        (0..self.started.topics.len()).try_for_each(|at| self.declare_idle_partitions_of(at))
+    }
+
+    fn declare_idle_partitions_of(&mut self, at: usize) -> Result<(), CommitFailure> {
+        let idle_after = Duration::from_micros(self.starter.def.event_time.idle_after_us.unsigned_abs());
+        let Started { topics, silver, .. } = &mut self.started;
+        let reading = &mut topics[at];
+        silver.enter(&reading.identity);
+        let (positions, time) = (silver.positions(), silver.time());
+        let silent = reading.seen.iter().filter(|(partition, seen)| {
+            !reading.stopped.contains(*partition) && !time.is_idle(**partition) && seen.elapsed() >= idle_after
         });
         let silent: Vec<i32> = silent.map(|(partition, _)| *partition).collect();
         for partition in silent {
-            let at = positions.get(&partition).copied().unwrap_or(0);
+            let position = positions.get(&partition).copied().unwrap_or(0);
             // The end, not what can be read: behind an open transaction lie records that come yet.
-            match self.starter.parts.log.end(&def.topic, partition) {
-                Ok(end) if end == at => self.started.silver.declare_idle(partition, at),
+            match self.starter.parts.log.end(&reading.topic.name, partition) {
+                Ok(end) if end == position => silver.declare_idle(partition, position),
                 Ok(_) => {}
                 // Its leader is away: whether it is idle nobody knows, and it must not hold up the others.
                 Err(error) if matches!(error.kind, ErrorKind::Retry | ErrorKind::Unknown) => {
                     tracing::debug!(partition, error = error.chain(), "not known whether it is idle");
-                    self.seen.insert(partition, Instant::now());
+                    reading.seen.insert(partition, Instant::now());
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -260,30 +307,7 @@ impl Worker<'_> {
     }
 
     pub(super) fn open_models_again(&mut self) {
-        let Started { silver, models, identity, .. } = &mut self.started;
-        models.open_again(Source { starter: self.starter, identity, silver });
-    }
-
-    fn topic_grew(&mut self) -> Result<bool, CommitFailure> {
-        let name = &self.starter.def.topic;
-        let committer = self.starter.committer(Part::Stream(self.starter.def.name.clone()));
-        let Some(topic) = committer.retry("ask for the topic", || self.starter.parts.log.topic(name))? else {
-            let message = format!(
-                "topic {name} was deleted while it was read; nothing was skipped: create it again or remove the stream"
-            );
-            return Err(PortError::new(ErrorKind::Stop, message).into());
-        };
-        if topic.incarnation != self.started.topic.incarnation {
-            let message = format!(
-                "topic {name} was deleted and created anew while it was read; restart to read the new one from its beginning"
-            );
-            return Err(PortError::new(ErrorKind::Stop, message).into());
-        }
-        let grew = topic.partitions > self.started.topic.partitions;
-        if grew {
-            self.started.silver.know_partitions(topic.partitions);
-            self.started.topic = topic;
-        }
-        Ok(grew)
+        let Started { topics, silver, models, .. } = &mut self.started;
+        models.open_again(Source { starter: self.starter, identity: &topics[0].identity, silver });
     }
 }

@@ -84,6 +84,9 @@ pub fn run(setup: &Setup, parts: &Parts, health: &Health, stop: &Stop) -> Result
             (Part::Partition(stream, partition), Condition::Failed { error }) => {
                 failures.push(StreamFailure::PartitionStopped { stream, partition, error });
             }
+            (Part::TopicPartition(stream, topic, partition), Condition::Failed { error }) => {
+                failures.push(StreamFailure::TopicPartitionStopped { stream, topic, partition, error });
+            }
             _ => {}
         }
     }

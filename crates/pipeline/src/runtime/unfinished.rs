@@ -51,13 +51,13 @@ impl OldLife {
 }
 
 impl Starter<'_> {
-    /// Brings silver up to where earlier lives of the topic ended in bronze, and to where dead letters of the present
-    /// one were written under another definition than that of the file. `present` is who goes on afterwards.
+    /// Brings silver up to where earlier lives of its topics ended in bronze, and to where dead letters of the present
+    /// ones were written under another definition than that of the file. `present` is who goes on afterwards.
     pub(super) fn finish_what_was_left(
         &self,
         bronze: &dyn LakeTable,
         silver: &mut SilverStage,
-        present: &StreamIdentity,
+        present: &[StreamIdentity],
         hasher: &IdHasher,
         committer: &Committer<'_>,
     ) -> Result<(), CommitFailure> {
@@ -67,12 +67,16 @@ impl Starter<'_> {
                 self.finish_old_life(life, bronze, silver, hasher, committer)?;
             }
         }
-        let Some((version, def)) = self.unfinished(present, silver)? else { return Ok(()) };
-        silver.go_on_as(present.under(version), Judge::new(&def, hasher.clone())?, &def.event_time);
-        let ends = ahead(&silver.dead_letter_positions(), &silver.positions());
-        tracing::info!(stream = self.def.name, ?ends, "finishing under the old definition what was begun under it");
-        let commits = commits_between(bronze, &present.incarnation, &silver.positions(), &ends)?;
-        self.bring_up(bronze, silver, (&commits, &ends), committer)
+        for identity in present {
+            let Some((version, def)) = self.unfinished(identity, silver)? else { continue };
+            silver.go_on_as(identity.under(version), Judge::new(&def, hasher.clone())?, &def.event_time);
+            let ends = ahead(&silver.dead_letter_positions(), &silver.positions());
+            let (stream, topic) = (&self.def.name, &identity.topic);
+            tracing::info!(%stream, %topic, ?ends, "finishing under the old definition what was begun under it");
+            let commits = commits_between(bronze, &identity.incarnation, &silver.positions(), &ends)?;
+            self.bring_up(bronze, silver, (&commits, &ends), committer)?;
+        }
+        Ok(())
     }
 
     fn finish_old_life(
@@ -176,19 +180,21 @@ impl Starter<'_> {
 
 /// The lives that are over and not finished, in the order in which bronze has what silver lacks.
 fn old_lives(
-    present: &StreamIdentity,
+    present: &[StreamIdentity],
     bronze: &dyn LakeTable,
     silver: &dyn LakeTable,
 ) -> Result<Vec<OldLife>, PortError> {
-    let is_over =
-        |(topic, incarnation): &(&str, &str)| *topic != present.topic.as_str() || *incarnation != &*present.incarnation;
-    let keys = bronze.state().positions.keys().filter(|key| key.pipeline == present.pipeline);
+    let Some(one) = present.first() else { return Ok(Vec::new()) };
+    let is_over = |(topic, incarnation): &(&str, &str)| {
+        !present.iter().any(|life| *topic == life.topic.as_str() && *incarnation == &*life.incarnation)
+    };
+    let keys = bronze.state().positions.keys().filter(|key| key.pipeline == one.pipeline);
     let over: BTreeSet<(&str, &str)> =
         keys.map(|key| (key.topic.as_str(), key.incarnation.as_str())).filter(is_over).collect();
     let mut lives = Vec::new();
     for (topic, incarnation) in over {
         let (topic, incarnation) = (topic.to_owned(), incarnation.into());
-        lives.extend(OldLife::of(StreamIdentity { topic, incarnation, ..present.clone() }, bronze, silver)?);
+        lives.extend(OldLife::of(StreamIdentity { topic, incarnation, ..one.clone() }, bronze, silver)?);
     }
     lives.sort_by_key(|life| life.commits.first().map(|commit| commit.version));
     Ok(lives)

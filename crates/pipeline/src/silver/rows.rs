@@ -10,17 +10,26 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::error::ArrowError;
 use std::sync::Arc;
+use watertight_core::schema::SILVER_TOPIC;
 
 /// Reason code on silver rows whose time is beyond the tolerated future.
 pub(super) const FUTURE_FLAG: &str = "future_event_time";
 
-/// The silver rows, oldest day first.
+/// The silver rows, oldest day first. `topic` is what they name as theirs, in a stream of several.
 ///
 /// # Errors
 /// Only where the schema does not fit the definition: a defect.
-pub(super) fn silver_rows(schema: &SchemaRef, folded: &Folded, definition: i32) -> Result<Vec<DayRows>, ArrowError> {
-    let batches =
-        folded.pieces.iter().map(|piece| piece_rows(schema, piece, definition)).collect::<Result<Vec<_>, _>>()?;
+pub(super) fn silver_rows(
+    schema: &SchemaRef,
+    folded: &Folded,
+    definition: i32,
+    topic: Option<&str>,
+) -> Result<Vec<DayRows>, ArrowError> {
+    let batches = folded
+        .pieces
+        .iter()
+        .map(|piece| piece_rows(schema, piece, definition, topic))
+        .collect::<Result<Vec<_>, _>>()?;
     if batches.is_empty() {
         return Ok(Vec::new());
     }
@@ -34,7 +43,12 @@ fn list_of_strings() -> ListBuilder<StringBuilder> {
 }
 
 /// Columns are found by name, so that a table that has more columns than the definition still fits.
-fn piece_rows(schema: &SchemaRef, piece: &Piece, definition: i32) -> Result<RecordBatch, ArrowError> {
+fn piece_rows(
+    schema: &SchemaRef,
+    piece: &Piece,
+    definition: i32,
+    topic: Option<&str>,
+) -> Result<RecordBatch, ArrowError> {
     let rows = piece.meta.len();
     let meta = &piece.meta;
     let mut flags = list_of_strings();
@@ -57,6 +71,10 @@ fn piece_rows(schema: &SchemaRef, piece: &Piece, definition: i32) -> Result<Reco
             "_kafka_partition" => Arc::new(Int32Array::from_iter_values(meta.iter().map(|m| m.partition))),
             "_kafka_offset" => Arc::new(Int64Array::from_iter_values(meta.iter().map(|m| m.offset))),
             "_schema_version" => Arc::new(Int32Array::from_value(definition, rows)),
+            SILVER_TOPIC => match topic {
+                Some(topic) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(topic, rows))) as ArrayRef,
+                None => arrow::array::new_null_array(field.data_type(), rows),
+            },
             "_event_date" => Arc::new(Date32Array::from_iter_values(meta.iter().map(|m| utc_day(m.event_time_us)))),
             name => match piece.columns.column_by_name(name) {
                 Some(declared) => Arc::clone(declared),

@@ -57,7 +57,7 @@ impl SilverStage {
         Self { silver, dead_letters, gaps, identity, judge, time, known, decisions: Vec::new() }
     }
 
-    /// Next offset by partition of the current incarnation.
+    /// Next offset by partition, of the topic at hand in its present life.
     #[must_use]
     pub fn positions(&self) -> BTreeMap<i32, i64> {
         self.identity.positions(self.silver.state())
@@ -99,13 +99,28 @@ impl SilverStage {
     /// Goes on under another definition, or in another life of the topic, from the next record. Time goes on: windows
     /// may be closed up to where it is.
     pub fn go_on_as(&mut self, identity: StreamIdentity, judge: Judge, rule: &EventTimeRule) {
-        let largest_us = self.time.largest_us();
-        self.time = StreamTime::resume(rule, Some(&self.time.watermarks())).with_largest(largest_us);
+        self.time.redefine(rule);
         self.judge = judge;
-        self.identity = identity;
+        self.enter(&identity);
     }
 
-    /// Makes partitions `0..count` known to the stream's time.
+    /// Turns to another topic that the stream reads: what is asked, told and committed from then on is of it.
+    pub fn enter(&mut self, identity: &StreamIdentity) {
+        self.time.enter(&identity.topic);
+        self.identity.clone_from(identity);
+    }
+
+    /// Records that the partitions of topics that are not among `read` are idle: nothing would move them any more.
+    pub fn let_go_topics(&mut self, read: &[&str]) {
+        let at_hand = self.identity.topic.clone();
+        for topic in self.time.topics().into_iter().filter(|topic| !read.contains(&topic.as_str())) {
+            self.time.enter(&topic);
+            self.let_go_partitions(0);
+        }
+        self.time.enter(&at_hand);
+    }
+
+    /// Makes partitions `0..count` of the topic at hand known to the stream's time.
     pub fn know_partitions(&mut self, count: i32) {
         let lifted = self.time.know(count);
         self.decisions.extend(lifted);
@@ -199,7 +214,8 @@ impl SilverStage {
         let mut books = self.identity.books(committer.fresh_id());
         books.took = took;
         let (columns, mut watch) = (self.silver.columns(), committer.stopwatch());
-        let rows = silver_rows(&columns, &folded, self.identity.definition).map_err(|e| bug("silver", e))?;
+        let topic = self.time.is_by_topic().then_some(self.identity.topic.as_str());
+        let rows = silver_rows(&columns, &folded, self.identity.definition, topic).map_err(|e| bug("silver", e))?;
         books.took.build_us = Some(watch.lap_us());
         let files = stage(self.silver.as_mut(), &rows, committer)?;
         books.rows = rows.iter().map(|(_, rows)| rows.num_rows() as u64).sum();

@@ -47,7 +47,7 @@ fn the_stream_waits_for_every_partition_that_is_not_idle() {
     time.observe(1, 50, FAR);
     time.advance();
     assert_eq!(time.stream_us(), Some(40));
-    assert_eq!(time.idle(1, 7), Some(TimeDecision::Idle { partition: 1, at: 7 }));
+    assert_eq!(time.idle(1, 7), Some(TimeDecision::Idle { topic: String::new(), partition: 1, at: 7 }));
     assert_eq!(time.idle(1, 7), None, "once is enough");
     time.advance();
     assert_eq!(time.stream_us(), Some(90));
@@ -72,7 +72,10 @@ fn an_idle_partition_wakes_at_the_streams_watermark() {
     time.observe(1, 50, FAR);
     time.idle(1, 7);
     time.advance();
-    assert_eq!(time.wake(1, 7), Some(TimeDecision::Lifted { partition: 1, at: 7, watermark_us: Some(90) }));
+    assert_eq!(
+        time.wake(1, 7),
+        Some(TimeDecision::Lifted { topic: String::new(), partition: 1, at: 7, watermark_us: Some(90) })
+    );
     assert_eq!(time.wake(1, 8), None);
     assert!(time.observe(1, 89, FAR).late, "its window may be closed");
     assert!(!time.observe(1, 90, FAR).late);
@@ -83,7 +86,10 @@ fn a_partition_added_later_starts_at_the_streams_watermark() {
     let mut time = time(1);
     time.observe(0, 100, FAR);
     time.advance();
-    assert_eq!(time.know(2), vec![TimeDecision::Lifted { partition: 1, at: 0, watermark_us: Some(90) }]);
+    assert_eq!(
+        time.know(2),
+        vec![TimeDecision::Lifted { topic: String::new(), partition: 1, at: 0, watermark_us: Some(90) }]
+    );
     assert!(time.observe(1, 89, FAR).late);
 }
 
@@ -122,6 +128,53 @@ fn the_largest_believed_time_is_what_was_seen_whatever_was_declared() {
     let resumed = StreamTime::resume(&rule(), Some(&time.watermarks()));
     assert_eq!(resumed.largest_us(), Some(510), "books that don't have it: never less than what was seen");
     assert_eq!(resumed.with_largest(Some(100)).largest_us(), Some(100));
+}
+
+#[test]
+fn partitions_of_several_topics_hold_the_stream_back_together_each_under_its_own_number() {
+    let mut time = StreamTime::resume(&rule(), None).by_topic("a");
+    time.know(1);
+    time.enter("b");
+    time.know(1);
+    time.observe(0, 100, FAR);
+    time.advance();
+    assert_eq!(time.stream_us(), None, "partition 0 of topic a has said nothing yet");
+    time.enter("a");
+    assert!(!time.observe(0, 50, FAR).late, "it is not partition 0 of topic b");
+    time.advance();
+    assert_eq!(time.stream_us(), Some(40));
+    let idle = TimeDecision::Idle { topic: "a".into(), partition: 0, at: 1 };
+    assert_eq!(time.idle(0, 1), Some(idle));
+    time.advance();
+    assert_eq!(time.stream_us(), Some(90));
+    time.enter("c");
+    let lifted = TimeDecision::Lifted { topic: "c".into(), partition: 0, at: 0, watermark_us: Some(90) };
+    assert_eq!(time.know(1), vec![lifted], "a topic that is found later starts at the stream's watermark");
+    assert_eq!(time.topics(), ["a", "b", "c"]);
+    time.end(200);
+    let raised = |time: &StreamTime| -> Vec<Option<i64>> {
+        time.watermarks().topics.values().map(|partitions| partitions[&0].watermark_us).collect()
+    };
+    assert_eq!(raised(&time), [Some(200); 3]);
+    let resumed = StreamTime::resume(&rule(), Some(&time.watermarks())).by_topic("not asked any more");
+    assert_eq!(resumed.watermarks(), time.watermarks());
+}
+
+#[test]
+fn what_was_known_of_one_topic_stays_known_of_it_when_others_come_beside_it() {
+    let mut before = time(2);
+    before.observe(0, 100, FAR);
+    before.idle(1, 3);
+    before.advance();
+    let known = before.watermarks();
+    let mut after = StreamTime::resume(&rule(), Some(&known)).by_topic("a");
+    after.enter("b");
+    after.enter("a");
+    assert!(after.is_idle(1) && !after.is_idle(0));
+    let watermarks = after.watermarks();
+    assert!(watermarks.partitions.is_empty());
+    assert_eq!((watermarks.stream_us, &watermarks.topics["a"]), (known.stream_us, &known.partitions));
+    assert_eq!(watermarks.topics.len(), 1, "a topic without partitions is none");
 }
 
 #[test]

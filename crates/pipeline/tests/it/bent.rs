@@ -194,6 +194,10 @@ impl EventLog for BentLog {
         self.inner.topic(topic)
     }
 
+    fn topics(&self) -> Result<Vec<String>, PortError> {
+        self.inner.topics()
+    }
+
     fn create_topic(&self, topic: &str, partitions: i32) -> Result<TopicInfo, PortError> {
         self.inner.create_topic(topic, partitions)
     }

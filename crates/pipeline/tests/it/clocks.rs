@@ -137,10 +137,10 @@ fn every_decision_about_time_is_in_silvers_books() {
     let watermark_us = START_US - 30 * SECOND_US; // Of b; partition 1 had nothing that could hold it back.
     let end_us = START_US + 60 * SECOND_US; // Of the only window.
     let expected = [
-        TimeDecision::Idle { partition: 0, at: 2 },
-        TimeDecision::Idle { partition: 1, at: 0 },
-        TimeDecision::Lifted { partition: 1, at: 0, watermark_us: Some(watermark_us) },
-        TimeDecision::Idle { partition: 1, at: 1 },
+        TimeDecision::Idle { topic: String::new(), partition: 0, at: 2 },
+        TimeDecision::Idle { topic: String::new(), partition: 1, at: 0 },
+        TimeDecision::Lifted { topic: String::new(), partition: 1, at: 0, watermark_us: Some(watermark_us) },
+        TimeDecision::Idle { topic: String::new(), partition: 1, at: 1 },
         TimeDecision::EndOfInput { watermark_us: end_us },
     ];
     assert_eq!(decisions, expected);

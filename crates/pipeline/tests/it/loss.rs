@@ -98,7 +98,7 @@ fn a_partition_that_stopped_holds_the_stream_back_even_where_it_was_idle() {
     assert!(!after.partitions[&0].idle && after.partitions[&1].idle, "{after:?}");
     let books = rows::books(&scene.lake, "silver.notes").into_iter();
     let decisions: Vec<TimeDecision> = books.flat_map(|books| books.decisions).collect();
-    let lifted = TimeDecision::Lifted { partition: 0, at: 1, watermark_us: before.stream_us };
+    let lifted = TimeDecision::Lifted { topic: String::new(), partition: 0, at: 1, watermark_us: before.stream_us };
     assert!(decisions.contains(&lifted), "it is written down: {decisions:?}");
 }
 

@@ -22,5 +22,6 @@ mod ops_commits;
 mod panics;
 mod rows;
 mod scene;
+mod several;
 mod starts;
 mod topics;

@@ -131,6 +131,7 @@ pub(crate) fn stream(name: &str) -> StreamDef {
     StreamDef {
         name: name.into(),
         topic: name.into(),
+        topics: None,
         partitions: 2,
         event_id: EventIdRule::Column("id".into()),
         event_time: EventTimeRule {

@@ -61,8 +61,13 @@ impl Drop for StopAtEnd<'_> {
 
 /// One life that goes on until `work` is done, or ends by itself; what failed in it.
 fn while_running(scene: &Scene, work: impl FnOnce(&Health)) -> Vec<String> {
+    while_running_with(scene, &scene.setup(), work)
+}
+
+/// The same of another pipeline.
+pub(crate) fn while_running_with(scene: &Scene, setup: &Setup, work: impl FnOnce(&Health)) -> Vec<String> {
     let until = RunUntil { elapsed: Some(PATIENCE), ..RunUntil::default() };
-    let (setup, parts) = (Setup { until, ..scene.setup() }, scene.parts());
+    let (setup, parts) = (Setup { until, ..setup.clone() }, scene.parts());
     let (health, stop) = (unheard(), Stop::default());
     std::thread::scope(|scope| {
         let life = scope.spawn(|| run(&setup, &parts, &health, &stop));
@@ -74,7 +79,7 @@ fn while_running(scene: &Scene, work: impl FnOnce(&Health)) -> Vec<String> {
     })
 }
 
-fn wait_until(what: &str, done: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, done: impl Fn() -> bool) {
     let began = Instant::now();
     while !done() {
         assert!(began.elapsed() < PATIENCE / 2, "{what}");

@@ -1,6 +1,6 @@
 //! The books as they stand in a commit, read anew (no type of the pipeline): `commitInfo.watertight`.
 //!
-//! Numbers are as docs/adr/0006, 0014, 0015 and 0017 describe them. Unknown keys are ignored; a missing one has its neutral
+//! Numbers are as docs/adr/0006, 0014, 0015, 0017 and 0019 describe them. Unknown keys are ignored; a missing one has its neutral
 //! value, since books of older versions lack some.
 
 pub mod copies;
@@ -85,6 +85,9 @@ pub struct Entry {
 pub enum Decision {
     /// The partition no longer holds the stream back, from offset `at` on.
     Idle {
+        /// Its topic, where watermarks are by topic.
+        #[serde(default)]
+        topic: String,
         /// Partition.
         partition: i32,
         /// Next offset then.
@@ -92,6 +95,9 @@ pub enum Decision {
     },
     /// The partition's record at `at` is its first after being idle, or ever: it starts at the stream's watermark.
     Lifted {
+        /// Its topic, where watermarks are by topic.
+        #[serde(default)]
+        topic: String,
         /// Partition.
         partition: i32,
         /// Offset of that record.
@@ -122,8 +128,32 @@ pub struct PartitionTime {
 pub struct Watermarks {
     /// The stream's.
     pub stream_us: Option<i64>,
-    /// Each partition's.
+    /// Each partition's, while the stream never read several topics.
     pub partitions: BTreeMap<i32, PartitionTime>,
+    /// From then on: each partition's by topic.
+    pub topics: BTreeMap<String, BTreeMap<i32, PartitionTime>>,
+}
+
+impl Watermarks {
+    /// Whether they are by topic.
+    #[must_use]
+    pub fn are_by_topic(&self) -> bool {
+        !self.topics.is_empty()
+    }
+
+    /// Where a partition stands; the topic is empty where they are not by topic.
+    #[must_use]
+    pub fn of(&self, topic: &str, partition: i32) -> Option<PartitionTime> {
+        let partitions = if topic.is_empty() { Some(&self.partitions) } else { self.topics.get(topic) };
+        partitions?.get(&partition).copied()
+    }
+
+    /// All partitions, each with its topic; that is empty where they are not by topic.
+    pub fn keys(&self) -> impl Iterator<Item = (&str, i32)> {
+        let alone = self.partitions.keys().map(|partition| ("", *partition));
+        let by_topic = self.topics.iter();
+        alone.chain(by_topic.flat_map(|(topic, of)| of.keys().map(move |partition| (topic.as_str(), *partition))))
+    }
 }
 
 /// How long steps of the commit took, microseconds. What it says cannot be checked, only that all copies say the same.
@@ -173,6 +203,8 @@ pub struct Books {
     /// Bronze: by partition, the epoch of the leader that wrote the record right before its position, where it is known.
     /// What it says cannot be checked, only that all copies say the same.
     pub leader_epochs: BTreeMap<i32, i32>,
+    /// The same of the other topics that the stream reads, by incarnation.
+    pub leader_epochs_of_others: BTreeMap<String, BTreeMap<i32, i32>>,
     /// Watermarks after it (silver).
     pub watermarks: Option<Watermarks>,
     /// Silver: the largest believed event time so far.

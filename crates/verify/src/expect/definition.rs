@@ -179,15 +179,25 @@ pub struct ModelDefinition {
 /// The place from which on a definition was in force.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct InForceFrom {
-    /// The topic's incarnation then.
+    /// The topic's incarnation then; of several topics, that of the first by name.
     pub incarnation: String,
     /// Silver's next offset by partition. A partition that is not named had none yet: the definition holds from its
     /// first record on.
     #[serde(default)]
     pub positions: BTreeMap<i32, i64>,
+    /// The same of the other topics that the stream read then, by incarnation.
+    #[serde(default)]
+    pub others: BTreeMap<String, BTreeMap<i32, i64>>,
     /// Of a model: windows that end at or before this were written by versions before; `None` where nothing was written.
     #[serde(default)]
     pub closed_until_us: Option<i64>,
+}
+
+impl InForceFrom {
+    /// The positions in a life of a topic; `None` where it was not read then.
+    fn in_life(&self, incarnation: &str) -> Option<&BTreeMap<i32, i64>> {
+        if self.incarnation == incarnation { Some(&self.positions) } else { self.others.get(incarnation) }
+    }
 }
 
 /// One version of a definition.
@@ -279,19 +289,18 @@ fn known_in_force(
     partition: i32,
     offset: i64,
 ) -> Option<i32> {
-    let of_it: Vec<_> = versions.values().filter(|version| version.from.incarnation == incarnation).collect();
-    let Some(first) = of_it.first() else {
+    let of_it: Vec<_> =
+        versions.values().filter_map(|version| Some((version.version, version.from.in_life(incarnation)?))).collect();
+    let Some((first, _)) = of_it.first() else {
         let mut all = versions.values();
         let newest = all.next_back()?;
         return all.all(|other| other.from.incarnation == newest.from.incarnation).then_some(newest.version);
     };
-    let begun = |version: &&&Version<StreamDefinition>| {
-        version.from.positions.get(&partition).is_none_or(|begin| *begin <= offset)
-    };
+    let begun = |(_, from): &&(i32, &BTreeMap<i32, i64>)| from.get(&partition).is_none_or(|begin| *begin <= offset);
     match of_it.iter().rev().find(begun) {
-        Some(found) => Some(found.version),
+        Some((version, _)) => Some(*version),
         // The incarnation began under the version before its own first.
-        None => versions.range(..first.version).next_back().map(|(version, _)| *version),
+        None => versions.range(..*first).next_back().map(|(version, _)| *version),
     }
 }
 

@@ -18,8 +18,13 @@
 //! [`StreamTime::take_contradictions`]. Which partitions there were is learnt from the recorded watermarks while the stream
 //! has none, as nothing else says it; from then on a new partition comes with its `lifted`.
 //!
+//! # Several topics
+//! A stream that never read several knows partitions by number, whichever topic they are of. From the first commit on whose
+//! watermarks are by topic, they are known by topic and number, and those known by then are of the topic of the commit
+//! before (docs/adr/0019). A commit has records of one topic; what it decides of others is taken at its end.
+//!
 //! # Use
-//! Per commit of silver, in their order: [`StreamTime::begin`] with its decisions, [`StreamTime::observe`] for every
+//! Per commit of silver, in their order: [`StreamTime::enter`] with its topic, [`StreamTime::begin`] with its decisions, [`StreamTime::observe`] for every
 //! record of bronze in its ranges (every partition in the order of offsets, whatever became of the record),
 //! [`StreamTime::end`], then [`StreamTime::after_commit`] is what its books must hold. A commit under another definition
 //! is preceded by [`StreamTime::redefine`].
@@ -44,10 +49,16 @@ pub struct StreamTime {
     tolerance_us: i64,
     stream_us: Option<i64>,
     largest_us: Option<i64>,
+    /// Of the topic at hand.
     partitions: BTreeMap<i32, PartitionTime>,
+    by_topic: bool,
+    /// Topic of the commit at hand, or of the newest one before.
+    topic: String,
+    /// The partitions of other topics, where they are known by topic.
+    others: BTreeMap<String, BTreeMap<i32, PartitionTime>>,
     /// Decisions of the commit at hand that wait for their offset, by partition, in their order.
     waiting: BTreeMap<i32, VecDeque<Decision>>,
-    /// Decisions about the stream as a whole, for the commit's end.
+    /// Decisions about other topics and the stream as a whole, for the commit's end.
     at_end: Vec<Decision>,
     contradictions: Vec<String>,
 }
@@ -62,16 +73,23 @@ impl StreamTime {
             stream_us: None,
             largest_us: None,
             partitions: BTreeMap::new(),
+            by_topic: false,
+            topic: String::new(),
+            others: BTreeMap::new(),
             waiting: BTreeMap::new(),
             at_end: Vec::new(),
             contradictions: Vec::new(),
         }
     }
 
-    /// Goes on behind a commit with these recorded watermarks, which are taken as they are.
-    pub fn resume(&mut self, recorded: &Watermarks) {
+    /// Goes on behind a commit of this topic with these recorded watermarks, which are taken as they are.
+    pub fn resume(&mut self, topic: &str, recorded: &Watermarks) {
         self.stream_us = recorded.stream_us;
-        self.partitions = recorded.partitions.clone();
+        self.by_topic = recorded.are_by_topic();
+        self.topic = topic.to_owned();
+        self.others = recorded.topics.clone();
+        let at_hand = self.others.remove(topic).unwrap_or_default();
+        self.partitions = if self.by_topic { at_hand } else { recorded.partitions.clone() };
         self.waiting.clear();
         self.at_end.clear();
     }
@@ -87,10 +105,32 @@ impl StreamTime {
         self.tolerance_us = rule.future_tolerance_us;
     }
 
+    /// Turns to the topic of the next commit. `by_topic`: its watermarks are; then they stay so.
+    pub fn enter(&mut self, topic: &str, by_topic: bool) {
+        if !self.by_topic {
+            if !by_topic || self.topic.is_empty() {
+                self.topic = topic.to_owned();
+            }
+            self.by_topic = by_topic;
+        }
+        if self.topic == topic {
+            return;
+        }
+        let entered = self.others.remove(topic).unwrap_or_default();
+        let left = std::mem::replace(&mut self.partitions, entered);
+        let of = std::mem::replace(&mut self.topic, topic.to_owned());
+        if !left.is_empty() {
+            self.others.insert(of, left);
+        }
+    }
+
     /// Begins a commit: its decisions wait for their offsets.
     pub fn begin(&mut self, decisions: &[Decision]) {
         for decision in decisions {
             match decision {
+                Decision::Idle { topic, .. } | Decision::Lifted { topic, .. } if self.is_of_another(topic) => {
+                    self.at_end.push(decision.clone());
+                }
                 Decision::Idle { partition, .. } | Decision::Lifted { partition, .. } => {
                     self.waiting.entry(*partition).or_default().push_back(decision.clone());
                 }
@@ -135,14 +175,15 @@ impl StreamTime {
             self.decide(&decision);
         }
         if self.stream_us.is_none() {
-            for partition in recorded.iter().flat_map(|recorded| recorded.partitions.keys()) {
-                self.partitions.entry(*partition).or_default();
+            for (topic, partition) in recorded.into_iter().flat_map(|recorded| recorded.keys()) {
+                self.partitions_of(topic).entry(partition).or_default();
             }
         }
-        let awake = self.partitions.values().filter(|time| !time.idle).map(|time| time.watermark_us).min();
+        let all = || self.partitions.values().chain(self.others.values().flat_map(BTreeMap::values));
+        let awake = all().filter(|time| !time.idle).map(|time| time.watermark_us).min();
         let reached = match awake {
             Some(least) => least,
-            None => self.partitions.values().filter_map(|time| time.watermark_us).max(),
+            None => all().filter_map(|time| time.watermark_us).max(),
         };
         self.stream_us = self.stream_us.max(reached);
     }
@@ -150,31 +191,35 @@ impl StreamTime {
     /// Takes a decision now.
     pub fn decide(&mut self, decision: &Decision) {
         match decision {
-            Decision::Idle { partition, at } => {
-                let time = self.partitions.entry(*partition).or_default();
-                if time.idle {
-                    self.contradictions.push(format!("partition {partition} falls idle at {at}, and was idle"));
+            Decision::Idle { topic, partition, at } => {
+                let time = self.partitions_of(topic).entry(*partition).or_default();
+                let was_idle = std::mem::replace(&mut time.idle, true);
+                if was_idle {
+                    let which = named(topic, *partition);
+                    self.contradictions.push(format!("{which} falls idle at {at}, and was idle"));
                 }
-                time.idle = true;
             }
-            Decision::Lifted { partition, at, watermark_us } => {
-                let expected = match self.partitions.get(partition) {
-                    None => Some(self.stream_us),
-                    Some(time) if time.idle => Some(time.watermark_us.max(self.stream_us)),
+            Decision::Lifted { topic, partition, at, watermark_us } => {
+                let stream_us = self.stream_us;
+                let partitions = self.partitions_of(topic);
+                let expected = match partitions.get(partition) {
+                    None => Some(stream_us),
+                    Some(time) if time.idle => Some(time.watermark_us.max(stream_us)),
                     Some(_) => None,
                 };
+                partitions.insert(*partition, PartitionTime { watermark_us: *watermark_us, idle: false });
+                let which = named(topic, *partition);
                 match expected {
                     Some(expected) if expected == *watermark_us => {}
                     Some(expected) => self.contradictions.push(format!(
-                        "partition {partition} is lifted at {at} to {}, and the watermarks before make it {}",
+                        "{which} is lifted at {at} to {}, and the watermarks before make it {}",
                         shown(*watermark_us),
                         shown(expected)
                     )),
-                    None => self
-                        .contradictions
-                        .push(format!("partition {partition} is lifted at {at}, and was neither idle nor new")),
+                    None => {
+                        self.contradictions.push(format!("{which} is lifted at {at}, and was neither idle nor new"));
+                    }
                 }
-                self.partitions.insert(*partition, PartitionTime { watermark_us: *watermark_us, idle: false });
             }
             Decision::EndOfInput { watermark_us } => {
                 if self.stream_us.is_some_and(|stream| stream > *watermark_us) {
@@ -184,7 +229,8 @@ impl StreamTime {
                     ));
                 }
                 self.stream_us = self.stream_us.max(Some(*watermark_us));
-                for time in self.partitions.values_mut() {
+                let others = self.others.values_mut().flat_map(BTreeMap::values_mut);
+                for time in self.partitions.values_mut().chain(others) {
                     time.watermark_us = time.watermark_us.max(self.stream_us);
                 }
             }
@@ -194,7 +240,26 @@ impl StreamTime {
     /// The watermarks as they stand: after [`StreamTime::end`], what the commit's books must hold.
     #[must_use]
     pub fn after_commit(&self) -> Watermarks {
-        Watermarks { stream_us: self.stream_us, partitions: self.partitions.clone() }
+        let (mut partitions, mut topics) = (self.partitions.clone(), self.others.clone());
+        if self.by_topic {
+            let at_hand = std::mem::take(&mut partitions);
+            if !at_hand.is_empty() {
+                topics.insert(self.topic.clone(), at_hand);
+            }
+        }
+        Watermarks { stream_us: self.stream_us, partitions, topics }
+    }
+
+    fn is_of_another(&self, topic: &str) -> bool {
+        self.by_topic && *topic != self.topic
+    }
+
+    /// The partitions of a topic; all there are, where they are not known by topic.
+    fn partitions_of(&mut self, topic: &str) -> &mut BTreeMap<i32, PartitionTime> {
+        if self.is_of_another(topic) {
+            return self.others.entry(topic.to_owned()).or_default();
+        }
+        &mut self.partitions
     }
 
     /// The largest event time believed so far: what the books must hold as `largest_event_time_us`. After
@@ -232,6 +297,10 @@ impl StreamTime {
             }
         }
     }
+}
+
+fn named(topic: &str, partition: i32) -> String {
+    if topic.is_empty() { format!("partition {partition}") } else { format!("partition {partition} of topic {topic}") }
 }
 
 fn shown(watermark_us: Option<i64>) -> String {

@@ -139,16 +139,17 @@ fn of_table(
     Ok(certified)
 }
 
-/// The ranges whose rows the table can tell apart, and a word on each of the others: silver has no column for the
-/// incarnation of the topic.
+/// The ranges whose rows are told apart by partition and offset, and a word on each of the others: silver has no column
+/// for the incarnation of the topic.
 fn tellable(ranges: &[Range], by_incarnation: bool) -> (Vec<&Range>, Vec<String>) {
     let lives = |partition: i32| ranges.iter().filter(|range| range.partition == partition).count();
     let (told, others): (Vec<&Range>, Vec<&Range>) =
         ranges.iter().partition(|range| by_incarnation || lives(range.partition) == 1);
     let word = |range: &&Range| {
         format!(
-            "partition {} of incarnation {}: the topic was made anew, and the table does not say which rows are of which",
-            range.partition, range.incarnation
+            "partition {} of incarnation {} of topic {}: the table has rows of that number of another topic, or of another \
+             life of this one, and they are not told apart",
+            range.partition, range.incarnation, range.topic
         )
     };
     let others = others.iter().map(word).collect();

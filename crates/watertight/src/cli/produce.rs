@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use watertight_adapters::system::SystemIds;
 use watertight_core::port::Ids as _;
+use watertight_core::schema::StreamDef;
 use watertight_produce::{
     self as produce, Batching, GenerateOptions, GeneratorKind, InputFrom, InputOptions, ProduceError, ProduceRequest,
     Progress, Shares, Source, Waiting,
@@ -32,6 +33,9 @@ pub(crate) struct Args {
     /// The stream of the pipeline file to whose topic events are written.
     #[arg(long, value_name = "NAME")]
     pub(crate) stream: String,
+    /// The topic, where the stream reads several.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) topic: Option<String>,
 
     /// Events from a file, or from standard input with '-': one JSON object per line, or CSV with a header.
     #[arg(long, value_name = "PATH", help_heading = "Your own events")]
@@ -128,9 +132,16 @@ pub(super) fn execute(args: &Args, outside: &Outside) -> anyhow::Result<Exit> {
         eprintln!("error: {} has no stream '{}'; it has {}", args.file.display(), args.stream, names.join(", "));
         return Ok(Exit::Usage);
     };
+    let topic = match topic_of(stream, args.topic.as_deref()) {
+        Ok(topic) => topic,
+        Err(what) => {
+            eprintln!("error: {what}");
+            return Ok(Exit::Usage);
+        }
+    };
     let log = wiring::open_log(&config, outside)?.port();
     let request = ProduceRequest {
-        stream: stream.clone(),
+        stream: StreamDef { topic, ..stream.clone() },
         models: config.models.clone(),
         source: source(args),
         rate: args.rate,
@@ -173,6 +184,19 @@ pub(super) fn execute(args: &Args, outside: &Outside) -> anyhow::Result<Exit> {
     };
     eprintln!("{} events acknowledged{recovered}{passed_over}", summary.sent);
     Ok(Exit::Fine)
+}
+
+/// The topic to write to: the only one, or that one of several which is asked for.
+fn topic_of(stream: &StreamDef, asked: Option<&str>) -> Result<String, String> {
+    let (name, topics) = (&stream.name, stream.topics_shown());
+    match (asked, stream.topics_named().as_slice()) {
+        (Some(topic), _) if stream.reads(topic) => Ok(topic.to_owned()),
+        (Some(topic), _) => Err(format!("stream {name} does not read topic '{topic}', but {topics}")),
+        (None, [only]) => Ok(only.clone()),
+        (None, _) => {
+            Err(format!("stream {name} reads several topics, {topics}: say with --topic which one to write to"))
+        }
+    }
 }
 
 /// Says what holds the run up, and what it passes over.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use watertight_config::{PipelineConfig, Problems, show_duration};
+use watertight_core::schema::{StreamDef, Topics};
 
 /// Arguments of `validate`.
 #[derive(Debug, clap::Args)]
@@ -72,8 +73,9 @@ fn summary(path: &Path, config: &PipelineConfig) -> String {
         let _ = writeln!(text, "stream {}", stream.name);
         let _ = writeln!(
             text,
-            "  topic {}, {}, {}, {}, watermark {}",
-            stream.topic,
+            "  {} {}, {}, {}, {}, watermark {}",
+            if stream.topics.is_some() { "topics" } else { "topic" },
+            stream.topics_shown(),
             counted(stream.partitions as usize, "partition"),
             counted(stream.columns.len(), "column"),
             counted(stream.checks.len(), "check"),
@@ -86,6 +88,15 @@ fn summary(path: &Path, config: &PipelineConfig) -> String {
     }
     let _ = writeln!(text, "tables\n  {}", tables(config).join("\n  "));
     text
+}
+
+/// The topics of a stream that may read several, as the pipeline file has them; null of any other.
+fn topics(stream: &StreamDef) -> Value {
+    match &stream.topics {
+        None => Value::Null,
+        Some(Topics::List(names)) => json!(names),
+        Some(Topics::Pattern(pattern)) => json!({"pattern": pattern.text()}),
+    }
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -113,7 +124,8 @@ fn object(path: &Path, answer: &Result<PipelineConfig, Problems>) -> Value {
             "name": config.name,
             "streams": config.streams.iter().map(|stream| json!({
                 "name": stream.name,
-                "topic": stream.topic,
+                "topic": stream.topics.is_none().then_some(&stream.topic),
+                "topics": topics(stream),
                 "partitions": stream.partitions,
                 "columns": stream.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(),
                 "checks": stream.checks.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(),

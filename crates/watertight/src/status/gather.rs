@@ -10,7 +10,7 @@ use super::headroom::{Headroom, spares_what_is_unread};
 use super::health_file::{HealthFile, Reading};
 use crate::wiring;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use watertight_config::PipelineConfig;
 use watertight_core::books::{Books, Outcome, Watermarks};
@@ -47,7 +47,7 @@ impl Status {
 pub(crate) struct StreamStatus {
     /// Stream name.
     pub(crate) stream: String,
-    /// Topic.
+    /// Topic; of several, what the pipeline file says of them.
     pub(crate) topic: String,
     /// Records in the log: the sum of next − earliest.
     pub(crate) in_log: i64,
@@ -101,6 +101,9 @@ impl StreamStatus {
 /// A partition's status.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct PartitionStatus {
+    /// Its topic, where the stream reads several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) topic: Option<String>,
     /// Partition number.
     pub(crate) partition: i32,
     /// First offset the log keeps.
@@ -125,6 +128,13 @@ pub(crate) struct PartitionStatus {
     pub(crate) headroom: Option<Headroom>,
 }
 
+impl PartitionStatus {
+    /// Its number, behind the topic where the stream reads several.
+    pub(crate) fn shown(&self) -> String {
+        self.topic.as_ref().map_or_else(|| self.partition.to_string(), |topic| format!("{topic}/{}", self.partition))
+    }
+}
+
 /// A model's status.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ModelStatus {
@@ -147,6 +157,8 @@ pub(crate) struct ModelStatus {
 struct Table {
     version: u64,
     positions: BTreeMap<(String, i32), i64>,
+    /// The topics that it has positions of.
+    topics: BTreeSet<String>,
     last: Option<Books>,
 }
 
@@ -188,13 +200,13 @@ pub(crate) fn gather(
     // Tables first: what the log says after that is no older than they are, and no lag is too small.
     let tables: Vec<Tables> = config.streams.iter().map(|def| Tables::look(lake, &def.name)).collect();
     let place = wiring::place_of_log(config);
-    let answers = ask(log, &place, config.streams.iter().map(|def| def.topic.clone()).collect());
-    let streams = config.streams.iter().zip(tables).map(|(def, tables)| {
+    let topics: Vec<Named> = config.streams.iter().zip(&tables).map(|(def, tables)| names(def, tables, log)).collect();
+    let answers = ask(log, &place, topics.iter().flat_map(|named| &named.names).cloned().collect());
+    let streams = config.streams.iter().zip(tables).zip(topics).map(|((def, tables), topics)| {
         let reading = health.streams.get(&def.name).cloned();
-        let stopped = health.stopped.get(&def.name).cloned().unwrap_or_default();
-        let mut status = stream_status(def, tables, answers.get(&def.topic), reading);
+        let mut status = stream_status(def, tables, (topics, &answers), reading);
         for partition in &mut status.partitions {
-            partition.stopped = stopped.get(&partition.partition).cloned();
+            partition.stopped = health.stopped(&def.name, partition.topic.as_deref(), partition.partition).cloned();
             if spares_what_is_unread(config)
                 && let Some(headroom) = &mut partition.headroom
             {
@@ -230,23 +242,59 @@ impl Tables {
     }
 }
 
-fn stream_status(def: &StreamDef, tables: Tables, answer: Option<&Answer>, reading: Option<Reading>) -> StreamStatus {
+/// The topics of a stream, and why the log could not be asked which they are.
+struct Named {
+    names: Vec<String>,
+    error: Option<String>,
+}
+
+/// The topics that a stream reads. Where the log cannot say which match, those that its tables know.
+fn names(def: &StreamDef, tables: &Tables, log: &Result<Arc<dyn EventLog>, PortError>) -> Named {
+    let asked = match log {
+        Ok(log) => def.topics_now(log.as_ref()).map_err(|error| error.chain()),
+        Err(error) => Err(error.chain()),
+    };
+    let error = match asked {
+        Ok(names) => return Named { names, error: None },
+        Err(error) => error,
+    };
+    let named = def.topics_named();
+    if !named.is_empty() {
+        // Whoever asks for each of them will be told so.
+        return Named { names: named, error: None };
+    }
+    let known = tables.bronze.iter().flat_map(|table| &table.topics).filter(|topic| def.reads(topic));
+    Named { names: known.cloned().collect(), error: Some(error) }
+}
+
+fn stream_status(
+    def: &StreamDef,
+    tables: Tables,
+    (topics, answers): (Named, &BTreeMap<String, Answer>),
+    reading: Option<Reading>,
+) -> StreamStatus {
     let Tables { bronze, dead, silver, mut unread } = tables;
-    let answer = answer.and_then(|answer| unread.note("log", answer.as_ref().map_err(String::clone)));
+    if let Some(error) = topics.error {
+        unread.note::<()>("log", Err(error));
+    }
     let last = silver.as_ref().and_then(|table| table.last.as_ref());
     let times = last.and_then(|books| books.watermarks.clone()).unwrap_or_default();
     let mut partitions: Vec<PartitionStatus> = Vec::new();
-    if let Some(TopicReading { info, bounds }) = answer.and_then(Option::as_ref) {
+    for topic in &topics.names {
+        let answer = answers.get(topic).and_then(|answer| unread.note("log", answer.as_ref().map_err(String::clone)));
+        let Some(TopicReading { info, bounds }) = answer.and_then(Option::as_ref) else { continue };
         for (number, bounds) in (0_i32..).zip(bounds) {
             let bounds = unread.note("log", bounds.clone());
             let tables = (bronze.as_ref(), silver.as_ref());
-            partitions.extend(bounds.map(|bounds| partition_status(info, (number, bounds), tables, &times)));
+            let status = bounds.map(|bounds| partition_status(info, (number, bounds), tables, &times));
+            let topic = def.topics.is_some().then(|| topic.clone());
+            partitions.extend(status.map(|status| PartitionStatus { topic, ..status }));
         }
     }
     let (unreadable, error) = unread.finish();
     StreamStatus {
         stream: def.name.clone(),
-        topic: def.topic.clone(),
+        topic: def.topics_shown(),
         in_log: partitions.iter().map(|partition| partition.next - partition.earliest).sum(),
         bronze: rows(bronze.as_ref()),
         outcome: last.map(|books| books.totals).unwrap_or_default(),
@@ -271,8 +319,10 @@ fn partition_status(
     let key = (topic.incarnation.clone(), number);
     let at = |table: Option<&Table>| table.and_then(|table| table.positions.get(&key).copied());
     let (bronze, silver) = (at(bronze), at(silver));
-    let time = times.partitions.get(&number).copied().unwrap_or_default();
+    let of_topic = if times.topics.is_empty() { Some(&times.partitions) } else { times.topics.get(&topic.name) };
+    let time = of_topic.and_then(|partitions| partitions.get(&number)).copied().unwrap_or_default();
     PartitionStatus {
+        topic: None,
         partition: number,
         earliest: bounds.earliest,
         next: bounds.next,
@@ -311,5 +361,6 @@ fn look(lake: &dyn Lake, schema_name: &str, table: &str) -> Result<Option<Table>
     let Some(table) = lake.look(schema_name, table).map_err(|error| error.chain())? else { return Ok(None) };
     let state = table.state();
     let positions = state.positions.iter().map(|(key, next)| ((key.incarnation.clone(), key.partition), *next));
-    Ok(Some(Table { version: state.version, positions: positions.collect(), last: state.last_append.clone() }))
+    let topics = state.positions.keys().map(|key| key.topic.clone()).collect();
+    Ok(Some(Table { version: state.version, positions: positions.collect(), topics, last: state.last_append.clone() }))
 }

@@ -113,14 +113,21 @@ impl Ages {
             self.times_ms.clear();
         }
         for stream in &mut status.streams {
+            let topic_of = |one: &PartitionStatus| one.topic.clone().unwrap_or_else(|| stream.topic.clone());
             if due {
-                // Without them the records are shown all the same.
-                if let Ok(times_ms) = times_ms(log, &stream.topic, &stream.partitions) {
-                    self.times_ms.extend(times_ms.into_iter().map(|(one, ms)| ((stream.topic.clone(), one), ms)));
+                let mut by_topic: BTreeMap<String, Vec<&PartitionStatus>> = BTreeMap::new();
+                for one in &stream.partitions {
+                    by_topic.entry(topic_of(one)).or_default().push(one);
+                }
+                for (topic, partitions) in by_topic {
+                    // Without them the records are shown all the same.
+                    if let Ok(times_ms) = times_ms(log, &topic, &partitions) {
+                        self.times_ms.extend(times_ms.into_iter().map(|(one, ms)| ((topic.clone(), one), ms)));
+                    }
                 }
             }
             for partition in &mut stream.partitions {
-                let known = self.times_ms.get(&(stream.topic.clone(), partition.partition));
+                let known = self.times_ms.get(&(topic_of(partition), partition.partition));
                 if let Some(headroom) = &mut partition.headroom {
                     headroom.time_ms = known.copied();
                 }
@@ -133,8 +140,8 @@ impl Ages {
 }
 
 /// By partition, the time between the first record that is kept and the one right before the position.
-fn times_ms(log: &dyn EventLog, topic: &str, partitions: &[PartitionStatus]) -> Result<BTreeMap<i32, i64>, PortError> {
-    let has_some = |one: &&PartitionStatus| one.headroom.as_ref().is_some_and(|headroom| headroom.records > 0);
+fn times_ms(log: &dyn EventLog, topic: &str, partitions: &[&PartitionStatus]) -> Result<BTreeMap<i32, i64>, PortError> {
+    let has_some = |one: &&&PartitionStatus| one.headroom.as_ref().is_some_and(|headroom| headroom.records > 0);
     let (mut first, mut last) = (Vec::new(), Vec::new());
     for one in partitions.iter().filter(has_some) {
         first.push(ReadFrom::offset(one.partition, one.earliest));
@@ -169,8 +176,8 @@ fn timestamps_ms(log: &dyn EventLog, topic: &str, from: &[ReadFrom]) -> Result<B
 pub(crate) struct RetentionWatch {
     looked: Option<Instant>,
     ages: Ages,
-    /// When it was said of a partition, by stream.
-    said: BTreeMap<(String, i32), Instant>,
+    /// When it was said of a partition, by stream, topic where there are several, and number.
+    said: BTreeMap<(String, Option<String>, i32), Instant>,
 }
 
 impl RetentionWatch {
@@ -189,7 +196,7 @@ impl RetentionWatch {
         let mut said = Vec::new();
         for stream in &status.streams {
             for one in &stream.partitions {
-                let key = (stream.stream.clone(), one.partition);
+                let key = (stream.stream.clone(), one.topic.clone(), one.partition);
                 let Some(told) = one.headroom.as_ref().and_then(|headroom| headroom.told(one.earliest)) else {
                     self.said.remove(&key);
                     continue;
@@ -197,7 +204,7 @@ impl RetentionWatch {
                 if self.said.get(&key).is_some_and(|at| at.elapsed() < SAID_EVERY) {
                     continue;
                 }
-                tracing::warn!(stream = stream.stream, partition = one.partition, "{told}");
+                tracing::warn!(stream = stream.stream, partition = one.shown(), "{told}");
                 self.said.insert(key, Instant::now());
                 said.push(told);
             }
@@ -227,6 +234,7 @@ mod tests {
         log.retain_from(TOPIC, 0, earliest).expect("the topic is there");
         let bounds = log.bounds(TOPIC, 0).expect("asked");
         let partition = PartitionStatus {
+            topic: None,
             partition: 0,
             earliest: bounds.earliest,
             next: bounds.next,

@@ -22,6 +22,9 @@ pub(crate) struct HealthFile {
     pub(crate) streams: BTreeMap<String, Reading>,
     /// Why partitions stopped that did so by themselves, by stream and number.
     pub(crate) stopped: BTreeMap<String, BTreeMap<i32, String>>,
+    /// The same of streams of several topics: by stream, topic and number.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) stopped_of_topics: BTreeMap<String, BTreeMap<String, BTreeMap<i32, String>>>,
     /// Models by name.
     pub(crate) models: BTreeMap<String, Reading>,
 }
@@ -53,8 +56,17 @@ impl HealthFile {
         file.models.retain(|_, reading| believed(reading));
         if !its_own && run_by.is_some() {
             file.stopped.clear();
+            file.stopped_of_topics.clear();
         }
         file
+    }
+
+    /// Why a partition stopped by itself; `topic` where its stream reads several.
+    pub(crate) fn stopped(&self, stream: &str, topic: Option<&str>, partition: i32) -> Option<&String> {
+        match topic {
+            None => self.stopped.get(stream)?.get(&partition),
+            Some(topic) => self.stopped_of_topics.get(stream)?.get(topic)?.get(&partition),
+        }
     }
 }
 
@@ -93,6 +105,10 @@ impl HealthWriter {
             if let (Part::Partition(stream, partition), Condition::Failed { error }) = (part, condition) {
                 file.stopped.entry(stream.clone()).or_default().insert(*partition, error.clone());
             }
+            if let (Part::TopicPartition(stream, topic, partition), Condition::Failed { error }) = (part, condition) {
+                let of_stream = file.stopped_of_topics.entry(stream.clone()).or_default();
+                of_stream.entry(topic.clone()).or_default().insert(*partition, error.clone());
+            }
             let reading = Reading {
                 condition: condition.clone(),
                 commit_ms: commit_times.get(part).map(|time| time.as_secs_f64() * 1e3),
@@ -101,7 +117,7 @@ impl HealthWriter {
             match part {
                 Part::Stream(name) => file.streams.insert(name.clone(), reading),
                 Part::Model(name) => file.models.insert(name.clone(), reading),
-                Part::Partition(..) | Part::Ops => None,
+                Part::Partition(..) | Part::TopicPartition(..) | Part::Ops => None,
             };
         }
         if let Err(error) = self.overwrite(&file) {

@@ -42,9 +42,10 @@ fn render_stream(text: &mut String, stream: &StreamStatus, now_us: i64) {
     let silver = |value: &dyn Display| known(&stream.unreadable, "silver", value);
     let _infallible = writeln!(
         text,
-        "\nstream {} (topic {}){}{}\n  in log {}  bronze {}  silver {}  duplicates {}  dead letters {}  late {}  lost {}  lag {}\n  \
+        "\nstream {} ({} {}){}{}\n  in log {}  bronze {}  silver {}  duplicates {}  dead letters {}  late {}  lost {}  lag {}\n  \
          unknown fields {}  watermark {}  last commit {}",
         stream.stream,
+        if stream.partitions.iter().any(|p| p.topic.is_some()) { "topics" } else { "topic" },
         stream.topic,
         condition(stream.reading.as_ref()),
         unreadable(stream.error.as_deref()),
@@ -60,9 +61,10 @@ fn render_stream(text: &mut String, stream: &StreamStatus, now_us: i64) {
         silver(&stream.watermark_us.map_or("none".to_owned(), instant)),
         silver(&age(stream.last_commit_us, now_us)),
     );
+    let wide = stream.partitions.iter().map(|p| p.shown().len()).max().unwrap_or(0).max(9);
     let _infallible = writeln!(
         text,
-        "  {:>9} {:>12} {:>12} {:>12} {:>12} {:>8} {:>14}  watermark",
+        "  {:>wide$} {:>12} {:>12} {:>12} {:>12} {:>8} {:>14}  watermark",
         "partition", "earliest", "next", "bronze", "silver", "lag", "headroom"
     );
     for p in &stream.partitions {
@@ -71,8 +73,8 @@ fn render_stream(text: &mut String, stream: &StreamStatus, now_us: i64) {
         let idle = if p.idle { " (idle)" } else { "" };
         let _infallible = writeln!(
             text,
-            "  {:>9} {:>12} {:>12} {:>12} {:>12} {:>8} {:>14}  {watermark}{idle}",
-            p.partition,
+            "  {:>wide$} {:>12} {:>12} {:>12} {:>12} {:>8} {:>14}  {watermark}{idle}",
+            p.shown(),
             p.earliest,
             p.next,
             known(&stream.unreadable, "bronze", at(p.bronze)),
@@ -87,13 +89,15 @@ fn render_stream(text: &mut String, stream: &StreamStatus, now_us: i64) {
                 text,
                 "  partition {}: A TRANSACTION IS OPEN before offset {}: {} offsets behind it are not read until its producer \
                  ends it, or its time runs out; if it stays, find it with kafka-transactions.sh find-hanging",
-                p.partition, p.next, p.held_back
+                p.shown(),
+                p.next,
+                p.held_back
             );
         }
         if let Some(stopped) = &p.stopped {
-            let _infallible = writeln!(text, "  partition {} STOPPED: {stopped}", p.partition);
+            let _infallible = writeln!(text, "  partition {} STOPPED: {stopped}", p.shown());
         } else if let Some(told) = p.headroom.as_ref().and_then(|headroom| headroom.told(p.earliest)) {
-            let _infallible = writeln!(text, "  partition {}: {told}", p.partition);
+            let _infallible = writeln!(text, "  partition {}: {told}", p.shown());
         }
     }
 }

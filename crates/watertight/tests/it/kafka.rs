@@ -161,6 +161,45 @@ fn a_group_that_was_moved_back_is_not_read_from_and_is_shown_anew() {
 }
 
 #[test]
+fn topics_that_match_are_read_into_one_silver_and_each_is_shown_to_tools() {
+    const GROUP: &str = "watertight-matched";
+    const TOPICS: [&str; 3] = ["matched-east", "matched-north", "matched-west"];
+    let dir = scratch();
+    let dir = dir.path();
+    let brokers = shared().bootstrap();
+    fine(dir, &["init", "stocks", "--kafka", &brokers]);
+    let file = dir.join(FILE);
+    let text = std::fs::read_to_string(&file).expect("read").replace("pipeline: stocks", "pipeline: matched");
+    let matched = text.replace("topic: stock-ticks", "topics: { pattern: \"matched-.*\" }");
+    std::fs::write(&file, matched).expect("written");
+    let mut verify = vec!["verify", "-f", FILE];
+    for (topics, records) in [(&TOPICS[..2], 2_000), (&TOPICS[2..], 3_000)] {
+        for &topic in topics {
+            let produced = produce(dir, topic, "1_000", &["--topic", topic]);
+            assert_eq!(produced.code, Some(0), "{}", produced.err);
+        }
+        let ran = watertight(dir, &["run", "-f", FILE, "--until-caught-up"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert!(ran.err.contains(&format!("stock_ticks: {records} records: ")), "{}", ran.err);
+    }
+    let ledgers = TOPICS.map(|topic| format!("{topic}.ids"));
+    verify.extend(ledgers.iter().flat_map(|ledger| ["--ledger", ledger.as_str()]));
+    let verified = fine(dir, &verify);
+    assert!(verified.contains("balanced: nothing is lost, doubled or altered"), "{verified}");
+    let query = "select _kafka_topic, count(*) as c from bronze.stock_ticks group by 1 order by 1";
+    let rows = fine(dir, &["sql", "-f", FILE, "--format", "csv", query]);
+    assert_eq!(rows.lines().skip(1).collect::<Vec<_>>(), TOPICS.map(|topic| format!("{topic},1000")));
+    let said = status(dir);
+    let partitions = said["streams"][0]["partitions"].as_array().expect("partitions");
+    for topic in TOPICS {
+        let of_topic = partitions.iter().filter(|one| one["topic"] == topic);
+        let next = of_topic.map(|one| one["next"].as_i64().expect("next"));
+        let read: Vec<(i32, i64)> = (0..).zip(next).collect();
+        assert_eq!(committed(&brokers, GROUP, topic, 4), read, "{topic}");
+    }
+}
+
+#[test]
 fn what_lies_behind_an_open_transaction_is_told_and_no_window_closes_over_it_until_it_ends() {
     const TOPIC: &str = "held-back";
     let dir = scratch();

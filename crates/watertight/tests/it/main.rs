@@ -17,6 +17,7 @@ mod running;
 mod schema;
 mod secured;
 mod segment_log;
+mod several_topics;
 mod status;
 mod stocks;
 mod topics;

@@ -55,9 +55,9 @@ pub(crate) fn request(id: &str, steps: Vec<PositionStep>, files: Vec<DataFile>) 
         let checksum = Checksum(u128::MAX - 7);
         books.entries.push(Entry { partition, from, to: step.to, checksum, ..Entry::default() });
     }
-    books.decisions.push(TimeDecision::Lifted { partition: 1, at: 9, watermark_us: Some(-5) });
+    books.decisions.push(TimeDecision::Lifted { topic: String::new(), partition: 1, at: 9, watermark_us: Some(-5) });
     let time = PartitionTime { watermark_us: Some(1_700_000_000_000_003), idle: true };
-    books.watermarks = Some(Watermarks { stream_us: Some(1), partitions: [(3, time)].into() });
+    books.watermarks = Some(Watermarks { stream_us: Some(1), partitions: [(3, time)].into(), ..Watermarks::default() });
     CommitRequest { steps, files, books, timestamp_us: 1_700_000_000_123_456 }
 }
 

@@ -157,6 +157,11 @@ impl EventLog for Prefixed {
         Ok(self.log.topic(&self.name(topic))?.map(|info| self.shown(info)))
     }
 
+    fn topics(&self) -> Result<Vec<String>, PortError> {
+        let all = self.log.topics()?;
+        Ok(all.iter().filter_map(|name| name.strip_prefix(&self.prefix)).map(str::to_owned).collect())
+    }
+
     /// New topics keep their records, whatever their timestamps: those of the suite are of 1970, and by default Kafka
     /// removes what is a week old.
     fn create_topic(&self, topic: &str, partitions: i32) -> Result<TopicInfo, PortError> {

@@ -1,6 +1,7 @@
 //! Topics and partitions: made, grown, removed, made anew, unknown.
 
 use super::{MIB, Subject, TOPIC, WAIT, append, drain, record, values};
+use std::time::{Duration, Instant};
 use watertight_core::port::{ErrorKind, ReadFrom};
 
 pub(super) fn making_a_topic_twice_is_once(subject: &impl Subject) {
@@ -70,4 +71,29 @@ pub(super) fn a_reader_of_a_removed_topic_stops(subject: &impl Subject) {
     log.create_topic(TOPIC, 1).unwrap();
     append(&*log, 0, &["new", "new"]);
     assert_eq!(reader.fetch(MIB, WAIT).unwrap_err().kind, ErrorKind::Stop);
+}
+
+pub(super) fn topics_are_listed_in_order(subject: &impl Subject) {
+    let log = subject.log();
+    let is_listed_soon = |wanted: &[&str]| {
+        let began = Instant::now();
+        while log.topics().unwrap() != wanted {
+            assert!(began.elapsed() < WAIT, "{:?} is not {wanted:?}", log.topics());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    for topic in ["orders-us", "orders-eu", TOPIC] {
+        log.create_topic(topic, 1).unwrap();
+    }
+    is_listed_soon(&["orders-eu", "orders-us", TOPIC]);
+    subject.remove_topic(TOPIC);
+    is_listed_soon(&["orders-eu", "orders-us"]);
+}
+
+pub(super) fn topics_of_the_log_itself_are_not_listed(subject: &impl Subject) {
+    let log = subject.log();
+    for topic in ["__offsets", "_orders"] {
+        log.create_topic(topic, 1).unwrap();
+    }
+    assert_eq!(log.topics().unwrap(), ["_orders"]);
 }

@@ -13,8 +13,8 @@
 //! Everything but the last digits of float sums (and what is computed from them: avg, variance, correlation) and
 //! approximate aggregates, which depend on how rows were grouped into batches, as they do between two batch runs of
 //! any engine. Exact ones: decimals, integers, min, max, count, count(distinct), median. Ordered aggregates need an
-//! ORDER BY, best `_event_time, _kafka_partition, _kafka_offset`; partition and offset are appended where they are
-//! left out, so that equal times are no tie.
+//! ORDER BY, best `_event_time, _kafka_partition, _kafka_offset`; partition and offset (and before them the topic,
+//! where silver has it) are appended where they are left out, so that equal times are no tie.
 //!
 //! # Numbers that don't fit
 //! A sum, product or difference that is larger than its type stops the model ([`ModelError::Overflow`]), where

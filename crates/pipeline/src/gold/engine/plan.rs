@@ -58,7 +58,7 @@ impl ModelPlan {
         let silver = Arc::new(silver.clone());
         let input = window::input_schema(&silver).map_err(|reason| vec![reason])?;
         let streaming = state_with(def, &input, Planning::Streaming).map_err(one)?;
-        let logical = logical_plan(def, &streaming)?;
+        let logical = logical_plan(def, &silver, &streaming)?;
         let optimized = streaming.optimize(&logical).map_err(one)?;
         let (window_column, key) = key_columns(&optimized)?;
         let output = Output::new(optimized.schema().as_arrow(), key)?;
@@ -235,7 +235,7 @@ fn state_with(def: &ModelDef, input: &SchemaRef, planning: Planning) -> Result<S
 }
 
 /// The plan of the SQL before optimisation, with the order inside aggregates made total.
-fn logical_plan(def: &ModelDef, state: &SessionState) -> Result<LogicalPlan, Vec<String>> {
+fn logical_plan(def: &ModelDef, silver: &Schema, state: &SessionState) -> Result<LogicalPlan, Vec<String>> {
     let mut statements =
         DFParserBuilder::new(def.sql.as_str()).build().and_then(|mut parser| parser.parse_statements()).map_err(one)?;
     let (Some(statement), true) = (statements.pop_front(), statements.is_empty()) else {
@@ -261,7 +261,7 @@ fn logical_plan(def: &ModelDef, state: &SessionState) -> Result<LogicalPlan, Vec
     }
     let plan = drive(state.statement_to_plan(statement)).map_err(one)?;
     let mut reasons = refuse::plan(&plan);
-    let plan = total_order::apply(plan, &mut reasons).map_err(one)?;
+    let plan = total_order::apply(plan, silver, &mut reasons).map_err(one)?;
     if reasons.is_empty() { Ok(plan) } else { Err(reasons) }
 }
 

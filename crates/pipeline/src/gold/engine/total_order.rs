@@ -1,27 +1,33 @@
 //! Makes the order inside ordered aggregates total.
 //!
 //! `last_value(price ORDER BY _event_time)` leaves open which of two events of the same microsecond is last, and
-//! the answer would then depend on how batches fell. Partition and offset are appended to every such ORDER BY: the
-//! model's answer stays one that its SQL allows, and is the same in every replay.
+//! the answer would then depend on how batches fell. Partition and offset are appended to every such ORDER BY, and before
+//! them the topic, where silver has it (docs/adr/0019): the model's answer stays one that its SQL allows, and is the same
+//! in every replay.
 
 use super::origin::source_of;
 use crate::sql::order_dependent;
+use arrow::datatypes::Schema;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{AggregateFunction, Sort};
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
 use std::sync::Arc;
+use watertight_core::schema::SILVER_TOPIC;
 
 /// Columns that together identify a row of silver; `event_id` does so alone.
-const POSITION: [&str; 2] = ["_kafka_partition", "_kafka_offset"];
+const POSITION: [&str; 3] = [SILVER_TOPIC, "_kafka_partition", "_kafka_offset"];
 
-/// Rewrites the plan; appends a reason for every aggregate whose order can't be made total.
-pub(super) fn apply(plan: LogicalPlan, reasons: &mut Vec<String>) -> Result<LogicalPlan> {
+/// Rewrites the plan over rows of the schema `silver`; appends a reason for every aggregate whose order can't be made
+/// total.
+pub(super) fn apply(plan: LogicalPlan, silver: &Schema, reasons: &mut Vec<String>) -> Result<LogicalPlan> {
+    let has = |name: &&str| silver.field_with_name(name).is_ok();
+    let position: Vec<&str> = POSITION.into_iter().filter(has).collect();
     let rewritten = plan.transform_up(|node| match node {
         LogicalPlan::Aggregate(aggregate) => {
             let input = Arc::clone(&aggregate.input);
             let mut changed = false;
-            let results = aggregate.aggr_expr.into_iter().map(|expr| match ordered(&input, &expr) {
+            let results = aggregate.aggr_expr.into_iter().map(|expr| match ordered(&input, &expr, &position) {
                 Order::Total => expr,
                 Order::Completed(whole) => {
                     changed = true;
@@ -51,7 +57,7 @@ enum Order {
     Open(String),
 }
 
-fn ordered(input: &LogicalPlan, expr: &Expr) -> Order {
+fn ordered(input: &LogicalPlan, expr: &Expr, position: &[&str]) -> Order {
     let Expr::AggregateFunction(call) = expr else { return Order::Total };
     // DISTINCT can only be ordered by the argument itself: equal values are the same value.
     if !order_dependent(call) || call.params.order_by.is_empty() || call.params.distinct {
@@ -62,7 +68,7 @@ fn ordered(input: &LogicalPlan, expr: &Expr) -> Order {
         return Order::Total;
     }
     let mut whole = call.clone();
-    for name in POSITION.into_iter().filter(|name| !sorted_by.contains(name)) {
+    for name in position.iter().copied().filter(|name| !sorted_by.contains(name)) {
         let column = input
             .schema()
             .columns()
@@ -75,7 +81,7 @@ fn ordered(input: &LogicalPlan, expr: &Expr) -> Order {
                     "{}() cannot tell which of two events of the same time comes first, because its sub-select leaves \
                      {name} out; select {} there too",
                     call.func.name(),
-                    POSITION.join(" and ")
+                    position.join(" and ")
                 ));
             }
         }

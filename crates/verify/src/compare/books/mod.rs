@@ -136,6 +136,7 @@ fn differences(log: &Books, copy: &Books) -> Vec<String> {
     other("entries", log.entries == copy.entries);
     other("totals", log.totals == copy.totals);
     other("leader_epochs", log.leader_epochs == copy.leader_epochs);
+    other("leader_epochs_of_others", log.leader_epochs_of_others == copy.leader_epochs_of_others);
     other("watermarks", log.watermarks == copy.watermarks);
     other("largest_event_time_us", log.largest_event_time_us == copy.largest_event_time_us);
     other("decisions", log.decisions == copy.decisions);

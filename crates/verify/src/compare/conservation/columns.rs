@@ -169,6 +169,8 @@ pub(super) struct SilverRows {
     pub(super) delay: Float64Array,
     pub(super) flags: TextLists,
     pub(super) definition: Int32Array,
+    /// Only in a stream that reads several topics, or once did.
+    pub(super) topic: Option<StringArray>,
     pub(super) extra: StringArray,
     pub(super) date: Date32Array,
 }
@@ -188,6 +190,10 @@ impl Columns for SilverRows {
             delay: typed(batch, "_arrival_delay_seconds", &DataType::Float64)?,
             flags: TextLists::of(batch, "_quality_flags")?,
             definition: typed(batch, "_schema_version", &DataType::Int32)?,
+            topic: batch
+                .column_by_name("_kafka_topic")
+                .map(|_| typed(batch, "_kafka_topic", &DataType::Utf8))
+                .transpose()?,
             extra: typed(batch, "_extra", &DataType::Utf8)?,
             date: typed(batch, "_event_date", &DataType::Date32)?,
         })

@@ -10,7 +10,7 @@ use crate::books::{Books, Counts, PartitionTime, Watermarks};
 use crate::expect::definition::EventTime;
 use crate::expect::time::StreamTime;
 use crate::finding::{Code, Findings, Place, Unable};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What time says of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub(super) struct Seen {
 #[derive(Default)]
 pub(super) struct Clock {
     time: Option<StreamTime>,
-    /// Watermarks and largest event time, as the books of the commit before recorded them.
-    recorded: Option<(Watermarks, Option<i64>)>,
+    /// Topic, watermarks and largest event time, as the books of the commit before recorded them.
+    recorded: Option<(String, Watermarks, Option<i64>)>,
     begun: bool,
 }
 
@@ -41,9 +41,9 @@ impl Clock {
         match (&mut self.time, &self.recorded) {
             // The same rule again changes nothing.
             (Some(time), _) => time.redefine(rule),
-            (None, Some((recorded, largest_us))) => {
+            (None, Some((topic, recorded, largest_us))) => {
                 let mut time = StreamTime::new(rule);
-                time.resume(recorded);
+                time.resume(topic, recorded);
                 time.resume_largest(*largest_us);
                 self.time = Some(time);
             }
@@ -52,6 +52,7 @@ impl Clock {
         }
         self.begun = true;
         if let Some(time) = &mut self.time {
+            time.enter(&books.topic, books.watermarks.as_ref().is_some_and(Watermarks::are_by_topic));
             time.begin(&books.decisions);
         }
     }
@@ -85,7 +86,8 @@ impl Clock {
     /// Goes on from what the books say.
     fn believe(&mut self, books: &Books) {
         self.time = None;
-        self.recorded = books.watermarks.clone().map(|watermarks| (watermarks, books.largest_event_time_us));
+        let recorded = |watermarks| (books.topic.clone(), watermarks, books.largest_event_time_us);
+        self.recorded = books.watermarks.clone().map(recorded);
         self.begun = true;
     }
 
@@ -216,17 +218,16 @@ fn compare(
         );
         findings.add(Code::BooksCount, place.clone(), what);
     }
-    let mut partitions: Vec<i32> = recorded.partitions.keys().chain(computed.partitions.keys()).copied().collect();
-    partitions.sort_unstable();
-    partitions.dedup();
-    for partition in partitions.into_iter().filter(|partition| only(*partition)) {
+    let partitions: BTreeSet<(&str, i32)> = recorded.keys().chain(computed.keys()).collect();
+    for (topic, partition) in partitions.into_iter().filter(|(_, partition)| only(*partition)) {
         // A partition that had no record and no decision yet may stand in the books, or not.
-        let of = |watermarks: &Watermarks| watermarks.partitions.get(&partition).copied().unwrap_or_default();
+        let of = |watermarks: &Watermarks| watermarks.of(topic, partition).unwrap_or_default();
         let (books, found): (PartitionTime, PartitionTime) = (of(recorded), of(computed));
         if books != found {
             let idle = |time: &PartitionTime| if time.idle { ", idle" } else { "" };
+            let whose = if topic.is_empty() { String::new() } else { format!(" in topic {topic}") };
             let what = format!(
-                "the books say that the partition's watermark is {}{}, the records give {}{}",
+                "the books say that the partition's watermark{whose} is {}{}, the records give {}{}",
                 text(books.watermark_us),
                 idle(&books),
                 text(found.watermark_us),
@@ -245,7 +246,7 @@ mod tests {
         let time = |(p, watermark_us, idle): &(i32, Option<i64>, bool)| {
             (*p, PartitionTime { watermark_us: *watermark_us, idle: *idle })
         };
-        Watermarks { stream_us, partitions: partitions.iter().map(time).collect() }
+        Watermarks { stream_us, partitions: partitions.iter().map(time).collect(), ..Watermarks::default() }
     }
 
     fn found(recorded: &Watermarks, computed: &Watermarks, all: bool) -> Vec<(Option<i32>, String)> {

@@ -61,6 +61,8 @@ struct At<'r> {
     version: u64,
     /// The definition in force.
     definition: i32,
+    /// The topic that silver's row names; none where watermarks are not by topic.
+    topic: Option<&'r str>,
     partition: i32,
     offset: i64,
     bronze: &'r BronzeRows,
@@ -135,7 +137,9 @@ fn run(ground: &Ground<'_>, progress: &dyn Progress, rows: &mut u64, ids: &mut u
         *rows = walk.looked_at;
         for stretch in &slice.stretches {
             let number = u32::try_from(stretch.commit).unwrap_or(ids::NO_COMMIT - 1);
-            judged.add(&slice.incarnation, stretch.partition, (stretch.from, stretch.to), number);
+            if let Some(commit) = commits.get(stretch.commit) {
+                judged.add(&commit.books.incarnation, stretch.partition, (stretch.from, stretch.to), number);
+            }
         }
     }
     walk.advance_to(commits.len().saturating_sub(1));

@@ -1,6 +1,6 @@
 //! Silver's commits in order, and the slices in which their ranges are gone through.
 //!
-//! A slice is what is held in memory at once: the ranges of neighbouring commits of one incarnation, up to
+//! A slice is what is held in memory at once: the ranges of neighbouring commits, of whichever topics, up to
 //! [`SLICE_OFFSETS`] offsets; a commit of up to [`COMMIT_OFFSETS_MAX`] stays whole, so that its files are read once; a
 //! larger one is gone through in stretches of a partition. Offsets of a partition keep their order in all cases.
 
@@ -43,21 +43,23 @@ impl Stretch {
     }
 }
 
-/// Stretches that are gone through together, in order; all of one incarnation.
+/// Stretches that are gone through together, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Slice {
-    pub(super) incarnation: String,
     pub(super) stretches: Vec<Stretch>,
 }
 
 impl Slice {
-    /// The ranges of each partition, joined.
-    pub(super) fn wanted(&self) -> BTreeMap<i32, Vec<Range>> {
-        let mut wanted: BTreeMap<i32, Vec<Range>> = BTreeMap::new();
+    /// By incarnation, the ranges of each partition, joined.
+    pub(super) fn wanted<'c>(&self, commits: &[SilverCommit<'c>]) -> BTreeMap<&'c str, BTreeMap<i32, Vec<Range>>> {
+        let mut wanted: BTreeMap<&'c str, BTreeMap<i32, Vec<Range>>> = BTreeMap::new();
         for stretch in &self.stretches {
-            wanted.entry(stretch.partition).or_default().push((stretch.from, stretch.to));
+            let Some(commit) = commits.get(stretch.commit) else { continue };
+            let books: &'c Books = commit.books;
+            let of_life = wanted.entry(books.incarnation.as_str()).or_default();
+            of_life.entry(stretch.partition).or_default().push((stretch.from, stretch.to));
         }
-        for ranges in wanted.values_mut() {
+        for ranges in wanted.values_mut().flat_map(BTreeMap::values_mut) {
             ranges.sort_unstable();
             ranges.dedup_by(|next, range| {
                 let joins = next.0 <= range.1;
@@ -148,30 +150,22 @@ pub(super) fn cover(commits: &[SilverCommit<'_>]) -> Cover {
 pub(super) fn slices(commits: &[SilverCommit<'_>], request: &Request) -> Vec<Slice> {
     let mut slices: Vec<Slice> = Vec::new();
     for (index, commit) in commits.iter().enumerate().filter(|(_, commit)| commit.judged) {
-        let incarnation = &commit.books.incarnation;
         let entries = commit.books.entries.iter().filter(|entry| request.scope.has_partition(entry.partition));
         let stretch =
             |e: &crate::books::Entry| Stretch { commit: index, partition: e.partition, from: e.from, to: e.to };
         let stretches: Vec<Stretch> = entries.map(stretch).filter(|stretch| stretch.from < stretch.to).collect();
-        let whole = Slice { incarnation: incarnation.clone(), stretches };
+        let whole = Slice { stretches };
         let offsets = whole.offsets();
         if offsets == 0 {
             continue;
         }
         if offsets > COMMIT_OFFSETS_MAX {
-            slices.extend(
-                whole
-                    .stretches
-                    .iter()
-                    .flat_map(|stretch| parts(*stretch))
-                    .map(|stretch| Slice { incarnation: incarnation.clone(), stretches: vec![stretch] }),
-            );
+            let stretches = whole.stretches.iter().flat_map(|stretch| parts(*stretch));
+            slices.extend(stretches.map(|stretch| Slice { stretches: vec![stretch] }));
             continue;
         }
         match slices.last_mut() {
-            Some(last)
-                if last.incarnation == *incarnation && last.offsets().saturating_add(offsets) <= SLICE_OFFSETS =>
-            {
+            Some(last) if last.offsets().saturating_add(offsets) <= SLICE_OFFSETS => {
                 last.stretches.extend(whole.stretches);
             }
             _ => slices.push(whole),
@@ -231,19 +225,20 @@ mod tests {
     }
 
     #[test]
-    fn small_commits_share_a_slice_and_another_incarnation_begins_one() {
+    fn small_commits_share_a_slice_whichever_life_of_a_topic_they_are_of() {
         let books = [
             books("i", &[(0, 0, 10), (1, 0, 5)]),
             books("i", &[(0, 10, 20)]),
             books("i", &[]),
             books("j", &[(0, 0, 7)]),
         ];
-        let slices = slices(&commits(&books), &request(Vec::new()));
-        assert_eq!(slices.len(), 2);
-        let wanted: Vec<_> = slices[0].wanted().into_iter().collect();
-        assert_eq!(wanted, [(0, vec![(0, 20)]), (1, vec![(0, 5)])]);
-        assert_eq!(slices[0].stretches.iter().map(|s| s.commit).collect::<Vec<_>>(), [0, 0, 1]);
-        assert_eq!((slices[1].incarnation.as_str(), slices[1].offsets()), ("j", 7));
+        let commits = commits(&books);
+        let slices = slices(&commits, &request(Vec::new()));
+        assert_eq!((slices.len(), slices[0].offsets()), (1, 32));
+        let of_i = BTreeMap::from([(0, vec![(0, 20)]), (1, vec![(0, 5)])]);
+        let of_j = BTreeMap::from([(0, vec![(0, 7)])]);
+        assert_eq!(slices[0].wanted(&commits), BTreeMap::from([("i", of_i), ("j", of_j)]));
+        assert_eq!(slices[0].stretches.iter().map(|s| s.commit).collect::<Vec<_>>(), [0, 0, 1, 3]);
     }
 
     #[test]

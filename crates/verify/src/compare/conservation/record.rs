@@ -10,6 +10,7 @@ use super::read::Spot;
 use super::row::{Layout, Pair, event_id};
 use super::walk::{Held, Walk};
 use super::{At, letter};
+use crate::books::Watermarks;
 use crate::compare::ledgers::Known;
 use crate::compare::stream::Blind;
 use crate::expect::{ExpectedRow, Judged, Outcome};
@@ -26,11 +27,14 @@ impl Walk<'_> {
         (rows, dead): (&[Spot], &[Spot]),
     ) -> Result<(), Unable> {
         let Some((bronze, row)) = held.bronze.at(spot) else { return Ok(()) };
+        let books = place.commit.books;
+        let by_topic = books.watermarks.as_ref().is_some_and(Watermarks::are_by_topic);
         let at = At {
             silver: &self.ground.silver_name,
             letters: &self.ground.letters_name,
             version: place.commit.version,
             definition: place.definition,
+            topic: by_topic.then_some(books.topic.as_str()),
             partition: place.partition,
             offset: spot.offset,
             bronze,

@@ -22,6 +22,7 @@ const OURS: &[&str] = &[
     "_quality_flags",
     "_kafka_partition",
     "_kafka_offset",
+    "_kafka_topic",
     "_schema_version",
     "_extra",
     "_event_date",
@@ -135,6 +136,7 @@ impl Pair<'_> {
                 format!("silver has {}, definition {} was in force", shown(definitions, row), self.at.definition);
             findings.add(Code::RowDerived, self.place("_schema_version"), what);
         }
+        self.topic(findings);
         let delay = derived::arrival_delay_seconds(self.expected.event_time_us, self.at.timestamp_us());
         let delays = &self.rows.delay;
         if delays.is_null(row) || delays.value(row).to_bits() != delay.to_bits() {
@@ -148,6 +150,17 @@ impl Pair<'_> {
             let gives = if self.expected.extra.is_some() { "other fields than that" } else { "no further fields" };
             let what = format!("silver has {}, the record has {gives}", shown(extras, row));
             findings.add(Code::RowDerived, self.place("_extra"), what);
+        }
+    }
+
+    /// A row names its topic from the commit on whose watermarks are by topic; rows from before name none.
+    fn topic(&self, findings: &Findings) {
+        let row = self.row;
+        let held = self.rows.topic.as_ref().filter(|topics| topics.is_valid(row)).map(|topics| topics.value(row));
+        if held != self.at.topic {
+            let shown = |topic: Option<&str>| topic.map_or_else(|| "none".to_owned(), |topic| format!("{topic:?}"));
+            let what = format!("silver has topic {}, the commit gives {}", shown(held), shown(self.at.topic));
+            findings.add(Code::RowDerived, self.place("_kafka_topic"), what);
         }
     }
 

@@ -98,16 +98,24 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// When the scratch folder fails.
     pub(super) fn slice(&mut self, slice: &Slice) -> Result<(), Unable> {
-        let wanted = Wanted { incarnation: slice.incarnation.clone(), ranges: slice.wanted() };
-        let held = self.read(&wanted);
-        for (path, why) in [&held.bronze.failed, &held.silver.failed, &held.letters.failed].into_iter().flatten() {
-            let place = Place::table(&self.ground.silver_name).in_file(path);
-            let why = format!("a file of the stream could not be read a second time: {why}");
-            self.ground.findings.unable(Unable { place, why });
+        let commits = self.commits;
+        let mut lives: BTreeMap<&str, Held> = BTreeMap::new();
+        for (incarnation, ranges) in slice.wanted(commits) {
+            let held = self.read(&Wanted { incarnation: incarnation.to_owned(), ranges });
+            for (path, why) in [&held.bronze.failed, &held.silver.failed, &held.letters.failed].into_iter().flatten() {
+                let place = Place::table(&self.ground.silver_name).in_file(path);
+                let why = format!("a file of the stream could not be read a second time: {why}");
+                self.ground.findings.unable(Unable { place, why });
+            }
+            lives.insert(incarnation, held);
         }
         for stretch in &slice.stretches {
             self.advance_to(stretch.commit);
-            self.stretch(stretch, &slice.incarnation, &held)?;
+            if let Some(commit) = commits.get(stretch.commit)
+                && let Some(held) = lives.get(commit.books.incarnation.as_str())
+            {
+                self.stretch(stretch, &commit.books.incarnation, held)?;
+            }
             self.runs.flush();
         }
         Ok(())

@@ -6,8 +6,9 @@
 //! with a reason, and the model is reported as not checked, never as fine.
 //!
 //! # What is settled so that there is one answer
-//! Aggregates that depend on the order of rows get `_kafka_partition` and `_kafka_offset` behind their ORDER BY, as the
-//! documentation of models says: two events of one microsecond are no tie. One without any ORDER BY is refused.
+//! Aggregates that depend on the order of rows get `_kafka_topic` (where silver has it), `_kafka_partition` and
+//! `_kafka_offset` behind their ORDER BY, as the documentation of models says: two events of one microsecond are no tie.
+//! One without any ORDER BY is refused.
 //!
 //! # What it cannot tell
 //! Approximate aggregates depend on how rows fell into batches: their columns are named, and not compared. A sum,

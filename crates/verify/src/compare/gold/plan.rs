@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Aggregates whose answer depends on the order in which they meet their rows.
 const ORDERED: [&str; 6] = ["any_value", "array_agg", "first_value", "last_value", "nth_value", "string_agg"];
 /// What together tells rows of silver apart.
-const POSITION: [&str; 2] = ["_kafka_partition", "_kafka_offset"];
+const POSITION: [&str; 3] = ["_kafka_topic", "_kafka_partition", "_kafka_offset"];
 
 /// What a column of a result is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

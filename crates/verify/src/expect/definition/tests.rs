@@ -113,3 +113,17 @@ fn the_stream_of_a_model_is_that_of_its_newest_version() {
     let (read, _) = definitions(&[("model", "candles", 1, MODEL, from), ("model", "candles", 2, &newer, from)]);
     assert_eq!((read.source_of("candles"), read.source_of("x")), (Some("quotes"), None));
 }
+
+#[test]
+fn a_version_is_in_force_in_every_topic_from_where_silver_stood_in_it() {
+    let first = r#"{"incarnation":"east","positions":{},"others":{"west":{}}}"#;
+    let second = r#"{"incarnation":"east","positions":{"0":5},"others":{"west":{"0":7},"found":{"0":3}}}"#;
+    let (read, missing) = definitions(&[("stream", "ticks", 1, STREAM, first), ("stream", "ticks", 2, STREAM, second)]);
+    assert_eq!(missing, Vec::<String>::new());
+    for (life, begins) in [("east", 5), ("west", 7), ("found", 3)] {
+        let at = |offset| read.stream_in_force("ticks", life, 0, offset);
+        assert_eq!((at(begins - 1), at(begins)), (Some(1), Some(2)), "{life}");
+        assert_eq!(read.stream_in_force("ticks", life, 9, 0), Some(2), "{life}: a partition that had nothing then");
+    }
+    assert_eq!(read.stream_in_force("ticks", "found later", 0, 0), Some(2), "under the newest");
+}

@@ -33,7 +33,6 @@ impl<'a> GroupOffsets<'a> {
         streams: &'a [StreamDef],
         (lake, layer): (&'a dyn Lake, &'static str),
     ) -> Self {
-        let streams = streams.iter().map(|stream| (stream.name.as_str(), stream.topic.as_str())).collect();
         let tables = Tables { lake, layer, streams, open: BTreeMap::new() };
         Self { kafka, group, tables, shown: BTreeMap::new(), failing: false }
     }
@@ -50,9 +49,17 @@ impl<'a> GroupOffsets<'a> {
     }
 
     fn round(&mut self) {
-        let topics: BTreeSet<&str> = self.tables.streams.iter().map(|(_, topic)| *topic).collect();
-        let mut failed = None;
-        for topic in topics {
+        let mut topics: BTreeSet<String> = BTreeSet::new();
+        let mut failed: Option<PortError> = None;
+        for stream in self.tables.streams {
+            match stream.topics_now(self.kafka.as_ref()) {
+                Ok(names) => topics.extend(names),
+                Err(error) => {
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        for topic in &topics {
             if let Err(error) = self.show(topic) {
                 let away = error.kind == ErrorKind::Retry;
                 failed.get_or_insert(error);
@@ -89,8 +96,7 @@ impl<'a> GroupOffsets<'a> {
 struct Tables<'a> {
     lake: &'a dyn Lake,
     layer: &'static str,
-    /// Each stream with its topic.
-    streams: Vec<(&'a str, &'a str)>,
+    streams: &'a [StreamDef],
     open: BTreeMap<&'a str, Box<dyn LakeTable>>,
 }
 
@@ -98,11 +104,10 @@ impl<'a> Tables<'a> {
     /// Where each partition of this life of the topic is, as the stream that is furthest behind has it. Partitions that one
     /// of them has not begun are left out.
     fn offsets(&mut self, topic: &TopicInfo) -> Result<Vec<(i32, i64)>, PortError> {
-        let of_topic = |(stream, of): &(&'a str, &'a str)| (*of == topic.name).then_some(*stream);
-        let streams: Vec<&str> = self.streams.iter().filter_map(of_topic).collect();
+        let streams = self.streams;
         let mut lowest: Option<BTreeMap<i32, i64>> = None;
-        for stream in streams {
-            let at = self.positions(stream, topic)?;
+        for stream in streams.iter().filter(|stream| stream.reads(&topic.name)) {
+            let at = self.positions(&stream.name, topic)?;
             lowest = Some(match lowest {
                 None => at,
                 Some(before) => before.iter().filter_map(|(key, to)| Some((*key, *at.get(key)?.min(to)))).collect(),
@@ -135,6 +140,18 @@ mod tests {
     use super::*;
     use watertight_adapters::memory::lake::MemoryLake;
 
+    fn reading(name: &str, topic: &str) -> StreamDef {
+        let def = serde_json::json!({
+            "name": name, "topic": topic, "partitions": 2, "event_id": {"column": "id"},
+            "event_time": {
+                "column": "at", "watermark_delay_us": 0, "future_tolerance_us": 0, "idle_after_us": 0,
+                "not_before_us": 0, "not_after_us": 1
+            },
+            "columns": [], "checks": [], "payload": {"bytes_max": 1, "depth_max": 1, "duplicate_keys": "reject"}
+        });
+        serde_json::from_value(def).expect("a definition")
+    }
+
     #[test]
     fn what_is_shown_is_what_every_stream_of_the_topic_has() {
         let lake = MemoryLake::default();
@@ -143,8 +160,9 @@ mod tests {
             incarnation: incarnation.to_owned(),
             partitions: 2,
         };
-        let streams = vec![("fast", "ticks"), ("slow", "ticks"), ("other", "news")];
-        let mut tables = Tables { lake: &lake, layer: "silver", streams, open: BTreeMap::new() };
+        let streams =
+            [("fast", "ticks"), ("slow", "ticks"), ("other", "news")].map(|(name, topic)| reading(name, topic));
+        let mut tables = Tables { lake: &lake, layer: "silver", streams: &streams, open: BTreeMap::new() };
         assert!(tables.offsets(&ticks("i")).expect("read").is_empty());
         has_read(&lake, ("silver", "fast"), (None, 100));
         assert!(tables.offsets(&ticks("i")).expect("read").is_empty(), "the slow one has nothing");

@@ -48,10 +48,20 @@ pub(super) fn keep(
 
 fn apply_retention(config: &PipelineConfig, log: &SegmentLog, retention: Retention, lake: &dyn Lake) {
     let age = retention.age_us.map(|us| Duration::from_micros(us.unsigned_abs()));
-    for name in config.streams.iter().map(|stream| stream.topic.as_str()).collect::<BTreeSet<_>>() {
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    for stream in &config.streams {
+        match stream.topics_now(log) {
+            Ok(topics) => names.extend(topics),
+            Err(error) => {
+                let stream = &stream.name;
+                tracing::warn!(stream, error = error.chain(), "retention was not applied to its topics");
+            }
+        }
+    }
+    for name in &names {
         let applied = log.topic(name).and_then(|topic| {
             let Some(topic) = topic else { return Ok(Vec::new()) };
-            let readers = config.streams.iter().filter(|stream| stream.topic == name);
+            let readers = config.streams.iter().filter(|stream| stream.reads(name));
             let needed = needed_from(lake, readers.map(|stream| stream.name.as_str()), &topic)?;
             log.apply_retention(name, age, retention.bytes, &needed)
         });

@@ -217,6 +217,9 @@ mod tests {
         fn topic(&self, topic: &str) -> Result<Option<TopicInfo>, PortError> {
             self.0.topic(topic)
         }
+        fn topics(&self) -> Result<Vec<String>, PortError> {
+            self.0.topics()
+        }
         fn create_topic(&self, topic: &str, partitions: i32) -> Result<TopicInfo, PortError> {
             self.0.create_topic(topic, partitions)
         }

@@ -1,6 +1,7 @@
 //! What may not be streamed, and the reason that `validate` prints for it.
 
 use super::*;
+use watertight_core::schema::SILVER_TOPIC;
 
 const CASES: [(&str, &str); 47] = [
     ("", "one SELECT"),
@@ -102,6 +103,25 @@ const CASES: [(&str, &str); 47] = [
     ("SELECT window_start, count(*) AS n FROM ticks WHERE qty > $1 GROUP BY window_start", "placeholder $1"),
     ("SELECT window_start, unnest(_quality_flags) AS f, count(*) AS n FROM ticks GROUP BY 1, 2", "UNNEST"),
 ];
+
+#[test]
+fn where_silver_names_the_topic_of_a_row_the_order_of_rows_begins_with_it() {
+    let mut fields = silver().fields().to_vec();
+    fields.push(Arc::new(Field::new(SILVER_TOPIC, DataType::Utf8, true)));
+    let by_topic = Schema::new(fields);
+    let from = |columns: &str| {
+        format!(
+            "SELECT window_start, last_value(q ORDER BY t) AS a FROM \
+             (SELECT window_start, qty AS q, _event_time AS t, {columns} FROM ticks) GROUP BY window_start"
+        )
+    };
+    let position = from("_kafka_partition, _kafka_offset");
+    assert!(ModelPlan::new(&model(&position), &silver()).is_ok());
+    let refused = ModelPlan::new(&model(&position), &by_topic).unwrap_err().to_string();
+    assert!(refused.contains("its sub-select leaves _kafka_topic out"), "{refused}");
+    let whole = from("_kafka_topic, _kafka_partition, _kafka_offset");
+    assert!(ModelPlan::new(&model(&whole), &by_topic).is_ok());
+}
 
 #[test]
 fn what_cannot_be_streamed_is_refused_with_its_reason() {

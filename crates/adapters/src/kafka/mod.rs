@@ -78,6 +78,7 @@ impl KafkaLog {
     /// # Errors
     /// `Stop` names the option or property that is wrong, never its value.
     pub fn new(options: KafkaOptions) -> Result<Self, PortError> {
+        native::heap::prepare();
         settings::check(&options)?;
         let admin = Arc::new(Admin::open(&options)?);
         let appender = Appender::new(&options, Arc::clone(&admin));

@@ -2,8 +2,8 @@
 //!
 //! Format: one row group per million rows, zstd 1, no partition column, no Arrow schema. Integers, times and short
 //! decimals DELTA_BINARY_PACKED, text and bytes DELTA_LENGTH_BYTE_ARRAY, a dictionary where a sample of a text column
-//! shows few values; statistics where a reader can use them (not for bytes and nested values); pages of 128 KiB or little
-//! more.
+//! shows few values; pages of 128 KiB or little more. Statistics of numbers and times only: nobody uses those of bytes
+//! and nested values, and the bounds of texts are in the table's log (`stats.rs`), where those who skip files look.
 //!
 //! Contract: a file that was answered is whole and durable; one that failed is removed.
 
@@ -27,9 +27,9 @@ use watertight_core::steps::{DELTA_DATA_SYNC, DELTA_DATA_WRITE, Steps};
 
 /// Text values looked at to choose between a dictionary and plain lengths.
 const SAMPLE_MAX: usize = 256;
-/// Bytes at which a page ends, looked at once for about as many values. The library copies a page four times on its way
-/// into the file, and allocates most of its buffers anew for each: of this size they stay in the processor's cache, and the
-/// allocator has them still. Payloads compress about 2 % worse than in pages of a megabyte, the library's default.
+/// Bytes at which a page ends, looked at once for about as many. The library copies a page four times on its way into
+/// the file, and allocates most of its buffers anew for each: of this size they stay in the processor's cache, and in
+/// the allocator. Payloads compress about 2 % worse than in pages of a megabyte, the library's default.
 const PAGE_BYTES: usize = 128 << 10;
 
 /// Brings rows into the table's columns without the partition column: order, types, nulls for columns the table
@@ -163,11 +163,10 @@ fn properties(rows: &RecordBatch) -> Result<WriterProperties, ParquetError> {
             Type::BYTE_ARRAY => Encoding::DELTA_LENGTH_BYTE_ARRAY,
             _ => Encoding::PLAIN,
         };
-        let bytes = leaf.physical_type() == Type::BYTE_ARRAY && leaf.logical_type_ref().is_none();
         if top && few.contains(path.string().as_str()) {
             builder = builder.set_column_dictionary_enabled(path.clone(), true);
         }
-        if !top || bytes {
+        if !top || leaf.physical_type() == Type::BYTE_ARRAY {
             builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
         }
         builder = builder.set_column_encoding(path, encoding);

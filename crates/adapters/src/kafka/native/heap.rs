@@ -15,6 +15,9 @@ const KEPT_BYTES: i32 = 128 << 20;
 /// for. Fetches and what is unpacked of them stay below.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const MAPPED_BYTES_MIN: i32 = 32 << 20;
+/// Bytes by which the heap grows at least.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const GROWN_BYTES: i32 = 8 << 20;
 
 /// Makes the settings, the first time.
 pub(in crate::kafka) fn prepare() {
@@ -28,6 +31,7 @@ fn set() {
 
     // From glibc's malloc.h, part of its binary interface.
     const M_TRIM_THRESHOLD: c_int = -1;
+    const M_TOP_PAD: c_int = -2;
     const M_MMAP_THRESHOLD: c_int = -3;
     const M_ARENA_MAX: c_int = -8;
 

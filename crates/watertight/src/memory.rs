@@ -9,9 +9,9 @@ use std::ffi::{c_int, c_long};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Memory that is freed goes back to the kernel after this time, milliseconds. An epoch's buffers are freed with its
-/// commit and wanted again for the next one: with mimalloc's own, a second, most of them go back in between, and the kernel
-/// clears every page anew. Longer than commits are usually apart (`commit.interval`); short enough that what a backlog
-/// needed is given back once it is worked off.
+/// commit and wanted again for the next one: with mimalloc's own, a second, most of them go back in between, and the
+/// kernel clears every page anew. Longer than commits are usually apart (`commit.interval`); short enough that what a
+/// backlog needed is given back once it is worked off.
 const FREED_STAYS_MS: c_long = 10_000;
 /// `mi_option_purge_delay` in the `mi_option_e` of mimalloc's header; the same in its versions 2 and 3.
 const PURGE_DELAY: c_int = 15;

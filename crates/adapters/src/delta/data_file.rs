@@ -2,8 +2,8 @@
 //!
 //! Format: one row group per million rows, zstd 1, no partition column, no Arrow schema. Integers, times and short
 //! decimals DELTA_BINARY_PACKED, text and bytes DELTA_LENGTH_BYTE_ARRAY, a dictionary where a sample of a text column
-//! shows few values; pages of 128 KiB or little more. Statistics of numbers and times only: nobody uses those of bytes
-//! and nested values, and the bounds of texts are in the table's log (`stats.rs`), where those who skip files look.
+//! shows few values; pages of 128 KiB or little more; statistics where a reader can use them (not for bytes and nested
+//! values).
 //!
 //! Contract: a file that was answered is whole and durable; one that failed is removed.
 
@@ -163,10 +163,11 @@ fn properties(rows: &RecordBatch) -> Result<WriterProperties, ParquetError> {
             Type::BYTE_ARRAY => Encoding::DELTA_LENGTH_BYTE_ARRAY,
             _ => Encoding::PLAIN,
         };
+        let bytes = leaf.physical_type() == Type::BYTE_ARRAY && leaf.logical_type_ref().is_none();
         if top && few.contains(path.string().as_str()) {
             builder = builder.set_column_dictionary_enabled(path.clone(), true);
         }
-        if !top || leaf.physical_type() == Type::BYTE_ARRAY {
+        if !top || bytes {
             builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
         }
         builder = builder.set_column_encoding(path, encoding);

@@ -59,8 +59,8 @@ fn bounds(column: &ArrayRef) -> Bounds {
     }
 }
 
-/// The smallest and the largest text, in one pass; `None` where there is none. Texts are in the order of their bytes, and
-/// most are told apart by the first eight of them.
+/// The smallest and the largest text, in one pass; `None` where there is none. Texts are in the order of their bytes,
+/// and most are told apart by the first eight of them.
 fn texts(values: &StringArray) -> Option<(&str, &str)> {
     let mut all = values.iter().flatten().map(|text| (first_bytes(text), text));
     let first = all.next()?;
@@ -75,8 +75,8 @@ fn texts(values: &StringArray) -> Option<(&str, &str)> {
     Some((low.1, high.1))
 }
 
-/// The first eight bytes as a number that is in their order; a shorter text is filled up with zeros, so that it is never above
-/// one that it is a beginning of.
+/// The first eight bytes as a number that is in their order; a shorter text is filled up with zeros, so that it is
+/// never above one that it is a beginning of.
 fn first_bytes(text: &str) -> u64 {
     let bytes = text.as_bytes();
     if let Some(first) = bytes.first_chunk::<8>() {

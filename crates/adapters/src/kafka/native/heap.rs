@@ -1,9 +1,9 @@
 //! The heap that librdkafka lives on: the C library's, not the program's allocator.
 //!
-//! Contract: settings of speed only, made once for the process, before the first client. With the C library's own, what
-//! was fetched and unpacked goes back to the kernel as soon as it is read, and the next fetch takes pages that the kernel
-//! has to clear first. Records are allocated by librdkafka's thread and freed by ours, which leaves threads that have
-//! each a heap of their own with much memory that is free and not used.
+//! Contract: settings of speed only, made once for the process, before the first client. With the C library's own,
+//! what was fetched and unpacked goes back to the kernel as soon as it is read, and the next fetch takes pages that the
+//! kernel has to clear first. Records are allocated by librdkafka's thread and freed by ours, so that a heap for each
+//! thread would hold much memory that is free and not used.
 
 use std::sync::Once;
 
@@ -11,8 +11,8 @@ use std::sync::Once;
 /// (`queued.max.messages.kbytes`, 64 MiB).
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const KEPT_BYTES: i32 = 128 << 20;
-/// Blocks of this many bytes and more are mapped one by one, and unmapped when they are freed: the most that can be asked
-/// for. Fetches and what is unpacked of them stay below.
+/// Blocks of this many bytes and more are mapped one by one, and unmapped when they are freed: the most that can be
+/// asked for. Fetches and what is unpacked of them stay below.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const MAPPED_BYTES_MIN: i32 = 32 << 20;
 /// Bytes by which the heap grows at least.

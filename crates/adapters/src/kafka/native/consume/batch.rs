@@ -12,11 +12,12 @@ use std::marker::PhantomData;
 use std::ptr;
 use watertight_core::record::encode_header;
 
-/// The librdkafka whose sources say that a record's headers lie right behind its value (`rd_kafka_msgset_reader_msg_v2`:
-/// key, value and headers are pointers into one buffer, read one after the other). With another one nothing is told from that.
+/// The librdkafka whose sources say that a record's headers lie right behind its value: in
+/// `rd_kafka_msgset_reader_msg_v2`, key, value and headers are pointers into one buffer, read one after the other. With
+/// another one nothing is told from that.
 const LAYOUT_READ_OF: i32 = 0x020c_01ff;
-/// Bytes within which the next record's key or value begins behind the end of a value without headers: number of headers,
-/// length, attributes, time, offset, and both lengths, each as long as they can be.
+/// Bytes within which the next record's key or value begins behind the end of a value without headers: number of
+/// headers, length, attributes, time, offset, and both lengths, each as long as it can be.
 const NEXT_WITHIN: usize = 64;
 
 /// Messages of one poll, in the order in which they came.
@@ -220,16 +221,16 @@ impl<'a> Message<'a> {
 impl Message<'_> {
     /// Whether its bytes show that it has no headers: in its buffer, the number of headers lies right behind the value.
     ///
-    /// False says nothing. True is right whatever lies there: a record in the format with headers has the number there, and
-    /// it is 0; one of an older format, or one that is cut off behind its value, has none.
+    /// False says nothing. True is right whatever lies there: a record in the format with headers has the number there,
+    /// and it is 0; one of an older format, or one that is cut off behind its value, has none.
     #[inline]
     fn shows_no_headers(self) -> bool {
         if self.next.is_null() {
             return false;
         }
-        // SAFETY: both messages were not given back: this one as `'a` ends before that, the next one as they are given back
-        // in order. The byte is read only where that one's bytes begin shortly behind it: then it lies between bytes of
-        // the same buffer, or of two that are neighbours on the heap, and memory between those is there to be read.
+        // SAFETY: both messages were not given back: this one as its lifetime ends before that, the next one as they
+        // are given back in order. The byte is read only where that one's bytes begin shortly behind it: then it lies
+        // between bytes of one buffer, or of two that are neighbours on the heap, and what is between those can be read.
         unsafe {
             let next_key = (*self.next).key;
             let begins = if next_key.is_null() { (*self.next).payload } else { next_key };
@@ -256,8 +257,8 @@ unsafe fn slice<'a>(bytes: *const c_void, len: usize) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
 
-    /// A record's bytes as they lie in a buffer: key, length of the value, value, number of headers and what comes of it,
-    /// and the beginning of the next record up to its key.
+    /// A record's bytes as they lie in a buffer: key, length of the value, value, number of headers and what comes of
+    /// it, and the beginning of the next record up to its key.
     fn buffer(behind_value: &[u8]) -> Vec<u8> {
         [b"key\x0avalue".as_slice(), behind_value, b"\x20\x00\x00\x02\x06next".as_slice()].concat()
     }

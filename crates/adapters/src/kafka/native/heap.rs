@@ -7,10 +7,10 @@
 
 use std::sync::Once;
 
-/// Free memory at the heap's end that stays with the process, bytes: more than librdkafka's queue holds by default
-/// (`queued.max.messages.kbytes`, 64 MiB).
+/// Free memory at the heap's end that stays with the process, bytes: more than the fetched records that wait
+/// (`queued.max.messages.kbytes`) and those of a fetch that is on its way.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const KEPT_BYTES: i32 = 128 << 20;
+const KEPT_BYTES: i32 = 64 << 20;
 /// Blocks of this many bytes and more are mapped one by one, and unmapped when they are freed: the most that can be
 /// asked for. Fetches and what is unpacked of them stay below.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

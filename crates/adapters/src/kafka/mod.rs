@@ -12,8 +12,9 @@
 //! Never: joins a consumer group, keeps a position in Kafka, or makes a topic by looking at it. A group's offsets are
 //! written behind the tables, for the tools that watch lag; nothing is read from them.
 //!
-//! `settings` → clients; `admin` asks, by a client that is `attended`; `append` and `reports` write; `reader` reads; `native` holds the calls that
-//! rdkafka does not offer; `error` and `listener` say what went wrong. Why it was decided so: docs/adr/0016.
+//! `settings` → clients; `admin` asks, by a client that is `attended`; `append` and `reports` write; `reader` reads;
+//! `native` holds the calls that rdkafka does not offer; `error` and `listener` say what went wrong. Why it was decided
+//! so: docs/adr/0016.
 
 mod admin;
 mod append;

@@ -31,8 +31,8 @@ pub(crate) enum Builder {
 }
 
 impl Builder {
-    /// A builder with room for `rows` values, of `bytes` bytes in all where they are text or binary or nest such; what is
-    /// nested gets even parts of it.
+    /// A builder with room for `rows` values, of `bytes` bytes in all where they are text or binary or nest such; what
+    /// is nested gets even parts of it.
     pub(crate) fn new(kind: &ColumnType, rows: usize, bytes: usize) -> Self {
         match (kind, kind.arrow()) {
             (ColumnType::String, _) => Self::Text(StringBuilder::with_capacity(rows, bytes)),

@@ -44,7 +44,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("checks", &["pipeline::checks"]),
     ("duplicate index", &["watertight_state"]),
     ("models", &["pipeline::gold", "runtime::models"]),
-    ("silver: rows of days", &["by_day"]),
+    ("silver: select rows", &["fold::piece", "by_day"]),
     ("silver: fold", &["SilverFold"]),
     ("silver: the rest", &["pipeline::silver"]),
     ("reader: headers", &["rd_kafka_message_headers", "rd_kafka_headers_destroy"]),

@@ -12,6 +12,7 @@ mod instructions;
 mod lab;
 mod layers;
 mod licences;
+mod profile;
 mod readers;
 mod registries;
 mod sizes;
@@ -39,6 +40,7 @@ cargo xtask <command>
   lab status [--format json] | down | install      what runs; ends it; puts Kafka into the cache
   bench [levels|latency|recover|behind|ids] [ARGUMENTS]
                                                    measures release builds (`bench levels --help` says how)
+  bench --profile L1|L2|L3 [ARGUMENTS]             where the CPU time of a level goes, by perf
   bench --callgrind [--accept]                     counts instructions of the kernels, and keeps the counts
   unchecked [--only N..M]                          switches each check of bytes off once: does a test fail?
   layers | features | sizes | licences | registries | documents | instructions | readers

@@ -31,7 +31,8 @@ pub(crate) enum Builder {
 }
 
 impl Builder {
-    /// A builder with room for `rows` values, of `bytes` bytes in all where they are text or binary.
+    /// A builder with room for `rows` values, of `bytes` bytes in all where they are text or binary or nest such; what
+    /// is nested gets even parts of it.
     pub(crate) fn new(kind: &ColumnType, rows: usize, bytes: usize) -> Self {
         match (kind, kind.arrow()) {
             (ColumnType::String, _) => Self::Text(StringBuilder::with_capacity(rows, bytes)),
@@ -50,13 +51,16 @@ impl Builder {
             (ColumnType::Binary, _) => Self::Binary(BinaryBuilder::with_capacity(rows, bytes)),
             (ColumnType::List(item), DataType::List(field)) => Self::List {
                 field,
-                items: Box::new(Self::new(item, 0, 0)),
+                items: Box::new(Self::new(item, 0, bytes)),
                 lengths: Vec::with_capacity(rows),
                 valid: Vec::with_capacity(rows),
             },
             (ColumnType::Struct(declared), DataType::Struct(fields)) => Self::Struct {
                 fields,
-                columns: declared.iter().map(|(_, kind)| Self::new(kind, rows, 0)).collect(),
+                columns: declared
+                    .iter()
+                    .map(|(_, kind)| Self::new(kind, rows, bytes / declared.len().max(1)))
+                    .collect(),
                 valid: Vec::with_capacity(rows),
             },
             (ColumnType::List(_) | ColumnType::Struct(_), other) => {
@@ -65,11 +69,13 @@ impl Builder {
         }
     }
 
-    /// Bytes of text or binary held so far.
+    /// Bytes of text or binary held so far, what is nested included.
     pub(crate) fn byte_len(&self) -> usize {
         match self {
             Self::Text(builder) => builder.values_slice().len(),
             Self::Binary(builder) => builder.values_slice().len(),
+            Self::List { items, .. } => items.byte_len(),
+            Self::Struct { columns, .. } => columns.iter().map(Self::byte_len).sum(),
             _ => 0,
         }
     }

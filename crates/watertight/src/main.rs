@@ -1,8 +1,8 @@
 //! The `watertight` program.
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+mod memory;
 
 fn main() -> std::process::ExitCode {
+    memory::keep_freed();
     watertight::run(&watertight::Outside::default())
 }

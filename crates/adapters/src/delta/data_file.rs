@@ -2,7 +2,8 @@
 //!
 //! Format: one row group per million rows, zstd 1, no partition column, no Arrow schema. Integers, times and short
 //! decimals DELTA_BINARY_PACKED, text and bytes DELTA_LENGTH_BYTE_ARRAY, a dictionary where a sample of a text column
-//! shows few values; statistics where a reader can use them (not for bytes and nested values).
+//! shows few values; pages of 128 KiB or little more; statistics where a reader can use them (not for bytes and nested
+//! values).
 //!
 //! Contract: a file that was answered is whole and durable; one that failed is removed.
 
@@ -26,6 +27,10 @@ use watertight_core::steps::{DELTA_DATA_SYNC, DELTA_DATA_WRITE, Steps};
 
 /// Text values looked at to choose between a dictionary and plain lengths.
 const SAMPLE_MAX: usize = 256;
+/// Bytes at which a page ends, looked at once for about as many. The library copies a page four times on its way into
+/// the file, and allocates most of its buffers anew for each: of this size they stay in the processor's cache, and in
+/// the allocator. Payloads compress about 2 % worse than in pages of a megabyte, the library's default.
+const PAGE_BYTES: usize = 128 << 10;
 
 /// Brings rows into the table's columns without the partition column: order, types, nulls for columns the table
 /// kept but the rows no longer have.
@@ -147,6 +152,7 @@ fn properties(rows: &RecordBatch) -> Result<WriterProperties, ParquetError> {
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_data_page_row_count_limit(usize::MAX)
+        .set_data_page_size_limit(PAGE_BYTES)
         .set_write_batch_size(8192);
     let parquet = ArrowSchemaConverter::new().convert(&rows.schema())?;
     for leaf in parquet.columns() {

@@ -4,8 +4,8 @@
 //! whole milliseconds, a shortened text maximum is raised, decimals are written digit by digit. What has no safe
 //! bound has none: columns with a NaN or an infinity, binary, boolean, lists, structs, years outside 1–9999.
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch};
-use arrow::compute::{max, max_string, min, min_string};
+use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow::compute::{max, min};
 use arrow::datatypes::{
     ArrowNumericType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
     Int64Type, TimeUnit, TimestampMicrosecondType,
@@ -52,11 +52,39 @@ fn bounds(column: &ArrayRef) -> Bounds {
         DataType::Date32 => numbers::<Date32Type>(column, |v| date_text(v).map(Value::from)),
         DataType::Timestamp(TimeUnit::Microsecond, _) => timestamps(column.as_primitive()),
         DataType::Utf8 => {
-            let texts = column.as_string::<i32>();
-            (min_string(texts).map(lower_text), max_string(texts).and_then(upper_text).map(Value::from))
+            let (low, high) = texts(column.as_string()).unzip();
+            (low.map(lower_text), high.and_then(upper_text).map(Value::from))
         }
         _ => (None, None),
     }
+}
+
+/// The smallest and the largest text, in one pass; `None` where there is none. Texts are in the order of their bytes,
+/// and most are told apart by the first eight of them.
+fn texts(values: &StringArray) -> Option<(&str, &str)> {
+    let mut all = values.iter().flatten().map(|text| (first_bytes(text), text));
+    let first = all.next()?;
+    let (mut low, mut high) = (first, first);
+    for text in all {
+        if text < low {
+            low = text;
+        } else if text > high {
+            high = text;
+        }
+    }
+    Some((low.1, high.1))
+}
+
+/// The first eight bytes as a number that is in their order; a shorter text is filled up with zeros, so that it is
+/// never above one that it is a beginning of.
+fn first_bytes(text: &str) -> u64 {
+    let bytes = text.as_bytes();
+    if let Some(first) = bytes.first_chunk::<8>() {
+        return u64::from_be_bytes(*first);
+    }
+    let mut filled = [0; 8];
+    filled[..bytes.len()].copy_from_slice(bytes);
+    u64::from_be_bytes(filled)
 }
 
 fn numbers<T: ArrowNumericType>(column: &ArrayRef, show: impl Fn(T::Native) -> Option<Value>) -> Bounds {
@@ -166,6 +194,25 @@ mod tests {
         }
         let stats = stats(Arc::new(Float64Array::from(vec![2.5, -1.0])));
         assert_eq!((stats["minValues"]["c"].as_f64(), stats["maxValues"]["c"].as_f64()), (Some(-1.0), Some(2.5)));
+    }
+
+    #[test]
+    fn the_bounds_of_texts_are_the_smallest_and_the_largest_by_their_bytes() {
+        let ordered =
+            ["", "\0", "a", "a\0", "aaaaaaa", "aaaaaaa\0", "aaaaaaaa", "aaaaaaaab", "aaaaaaab", "é", "\u{10FFFF}"];
+        assert!(ordered.is_sorted());
+        for from in 0..ordered.len() {
+            for to in from..ordered.len() {
+                let (mut forwards, mut backwards) = (ordered[from..=to].to_vec(), ordered[from..=to].to_vec());
+                backwards.reverse();
+                forwards.rotate_left((to - from) / 2);
+                for shown in [forwards, backwards] {
+                    let values = StringArray::from_iter(shown.iter().map(Some).chain([None]));
+                    assert_eq!(texts(&values), Some((ordered[from], ordered[to])));
+                }
+            }
+        }
+        assert_eq!(texts(&StringArray::from(vec![None::<&str>])), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! kind says whether waiting helps. Looking at a topic never makes it. One client, for all threads.
 
 use super::KafkaOptions;
+use super::attended::Attended;
 use super::error::{kind, port_error};
 use super::listener::Listener;
 use super::native::offsets::Which;
@@ -11,7 +12,6 @@ use super::native::{Failure, describe, groups, metadata, offsets, topics};
 use super::settings::{self, Isolation};
 use rdkafka::client::Client;
 use rdkafka::error::RDKafkaErrorCode as Code;
-use rdkafka::producer::{Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
 use watertight_core::port::{ErrorKind, OffsetBounds, PortError, TopicInfo};
@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// The client that asks. It is a producer that produces nothing: librdkafka's own way, since a consumer is more.
 pub(super) struct Admin {
-    client: ThreadedProducer<Listener>,
+    client: Attended,
     /// Copies of new topics; -1 for the brokers' default.
     copies: i32,
 }
@@ -57,8 +57,7 @@ impl Admin {
     /// A client with these options; no broker is waited for.
     pub(super) fn open(options: &KafkaOptions) -> Result<Self, PortError> {
         let listener = Listener::new("admin", options);
-        let client =
-            settings::admin(options).create_with_context(listener).map_err(|error| settings::refused(&error))?;
+        let client = Attended::open(&settings::admin(options), listener)?;
         Ok(Self { client, copies: options.replication_factor.map_or(-1, i32::from) })
     }
 
@@ -68,7 +67,8 @@ impl Admin {
 
     /// What a failure means: time that ran out has a reason, if the client has heard of one.
     fn failed(&self, what: impl Into<String>, failure: Failure) -> PortError {
-        let heard = self.client.context().heard();
+        self.client.hear();
+        let heard = self.client.listener().heard();
         match (kind(failure.code), heard) {
             (ErrorKind::Retry, Some(heard)) => port_error(what, Failure { code: heard.code, text: heard.text }),
             _ => port_error(what, failure),
@@ -78,7 +78,7 @@ impl Admin {
     fn answered<T>(&self, what: impl Into<String>, answer: Result<T, Failure>) -> Result<T, PortError> {
         match answer {
             Ok(answer) => {
-                self.client.context().forget();
+                self.client.listener().forget();
                 Ok(answer)
             }
             Err(failure) => Err(self.failed(what, failure)),

@@ -12,11 +12,13 @@
 //! Never: joins a consumer group, keeps a position in Kafka, or makes a topic by looking at it. A group's offsets are
 //! written behind the tables, for the tools that watch lag; nothing is read from them.
 //!
-//! `settings` → clients; `admin` asks; `append` and `reports` write; `reader` reads; `native` holds the calls that
-//! rdkafka does not offer; `error`, `words` and `listener` say what went wrong. Why it was decided so: docs/adr/0016.
+//! `settings` → clients; `admin` asks, by a client that is `attended`; `append` and `reports` write; `reader` reads;
+//! `native` holds the calls that rdkafka does not offer; `error`, `words` and `listener` say what went wrong. Why it was
+//! decided so: docs/adr/0016.
 
 mod admin;
 mod append;
+mod attended;
 mod error;
 mod listener;
 mod native;
@@ -79,6 +81,7 @@ impl KafkaLog {
     /// # Errors
     /// `Stop` names the option or property that is wrong, never its value.
     pub fn new(options: KafkaOptions) -> Result<Self, PortError> {
+        native::heap::prepare();
         settings::check(&options)?;
         let admin = Arc::new(Admin::open(&options)?);
         let appender = Appender::new(&options, Arc::clone(&admin));

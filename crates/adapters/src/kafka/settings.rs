@@ -62,6 +62,9 @@ const READING: &[Own] = &[
     (&["auto.offset.reset"], "error"),
     (&["enable.partition.eof"], "true"),
     (&["check.crcs"], "true"),
+    // 16 MiB that were fetched and not taken yet, not 64: what is read waits in a queue of its own behind it
+    // (`reader/inbox.rs`), and what lies in both is memory that is not in the processor's cache any more.
+    (&["queued.max.messages.kbytes"], "16384"),
     // A full queue is looked at again after 20 ms, not after a second.
     (&["fetch.queue.backoff.ms"], "20"),
     (&["fetch.error.backoff.ms"], "100"),

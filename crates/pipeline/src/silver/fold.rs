@@ -17,9 +17,11 @@ use watertight_state::{DuplicateIndex, IdKey, Seen};
 /// Most event dates that one commit touches: each is a file.
 const EVENT_DATES_MAX: usize = 64;
 
-/// Silver rows of one chunk, as far as it was folded.
+/// Silver rows of one chunk and one event date, as far as it was folded.
 #[derive(Debug)]
 pub struct Piece {
+    /// Event date of all its rows, days since the epoch.
+    pub day: i32,
     /// Declared columns and `_extra` of the kept rows.
     pub columns: RecordBatch,
     /// Event ids of the kept rows.
@@ -174,7 +176,7 @@ impl SilverFold<'_> {
         };
         enter(folded, chunk, (from, to), outcome, sum);
         if !meta.is_empty() {
-            folded.pieces.push(piece(judged, keep, meta)?);
+            folded.pieces.extend(pieces(judged, &keep, meta)?);
         }
         Ok(stopped_at)
     }
@@ -204,14 +206,28 @@ fn enter(folded: &mut Folded, chunk: &Chunk, (from, to): (i64, i64), mut outcome
     entry.gaps.extend(inside.filter(|gap| gap.from < gap.to));
 }
 
-fn piece(judged: &Judged, keep: Vec<bool>, meta: Vec<RowMeta>) -> Result<Piece, PortError> {
+/// The rows to keep, by event date, so that each is copied out of its chunk once; within a date their order stays. There
+/// is one `meta` for each.
+fn pieces(judged: &Judged, keep: &[bool], meta: Vec<RowMeta>) -> Result<Vec<Piece>, PortError> {
+    let mut days: BTreeMap<i32, (Vec<bool>, Vec<RowMeta>)> = BTreeMap::new();
+    let kept = keep.iter().enumerate().filter(|(_, keep)| **keep);
+    for ((row, _), meta) in kept.zip(meta) {
+        let nothing = || (vec![false; keep.len()], Vec::new());
+        let (mask, rows) = days.entry(utc_day(meta.event_time_us)).or_insert_with(nothing);
+        mask[row] = true;
+        rows.push(meta);
+    }
+    days.into_iter().map(|(day, (mask, meta))| piece(judged, day, mask, meta)).collect()
+}
+
+fn piece(judged: &Judged, day: i32, keep: Vec<bool>, meta: Vec<RowMeta>) -> Result<Piece, PortError> {
     use watertight_core::port::ErrorKind;
     let failed = |e| PortError::caused(ErrorKind::Bug, "silver rows could not be selected", e);
     if meta.len() == keep.len() {
-        return Ok(Piece { columns: judged.columns.clone(), event_ids: judged.event_ids.clone(), meta });
+        return Ok(Piece { day, columns: judged.columns.clone(), event_ids: judged.event_ids.clone(), meta });
     }
     let mask = BooleanArray::from(keep);
     let columns = arrow::compute::filter_record_batch(&judged.columns, &mask).map_err(failed)?;
     let event_ids = arrow::compute::filter(&judged.event_ids, &mask).map_err(failed)?;
-    Ok(Piece { columns, event_ids: arrow::array::AsArray::as_string::<i32>(&event_ids).clone(), meta })
+    Ok(Piece { day, columns, event_ids: arrow::array::AsArray::as_string::<i32>(&event_ids).clone(), meta })
 }

@@ -9,6 +9,7 @@ use arrow::array::{
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::error::ArrowError;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use watertight_core::schema::SILVER_TOPIC;
 
@@ -25,17 +26,11 @@ pub(super) fn silver_rows(
     definition: i32,
     topic: Option<&str>,
 ) -> Result<Vec<DayRows>, ArrowError> {
-    let batches = folded
-        .pieces
-        .iter()
-        .map(|piece| piece_rows(schema, piece, definition, topic))
-        .collect::<Result<Vec<_>, _>>()?;
-    if batches.is_empty() {
-        return Ok(Vec::new());
+    let mut days: BTreeMap<i32, Vec<RecordBatch>> = BTreeMap::new();
+    for piece in &folded.pieces {
+        days.entry(piece.day).or_default().push(piece_rows(schema, piece, definition, topic)?);
     }
-    let all = concat_batches(batches[0].schema_ref(), &batches)?;
-    let days = folded.pieces.iter().flat_map(|piece| piece.meta.iter().map(|meta| utc_day(meta.event_time_us)));
-    by_day(&all, days)
+    days.into_iter().map(|(day, pieces)| Ok((day, concat_batches(schema, &pieces)?))).collect()
 }
 
 fn list_of_strings() -> ListBuilder<StringBuilder> {

@@ -19,6 +19,7 @@ mod tests;
 
 use crate::{IdKey, StateError};
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use page_cache::PageCache;
 use run::{PAGE_BYTES, PAGE_KEYS, Run, page_keys};
 use std::collections::VecDeque;
@@ -149,15 +150,17 @@ impl DuplicateIndex {
         }
         let key = key.0;
         let shard = &mut self.shards[shard_of(key)];
-        if shard.recent.find(table_hash(&key), |held| *held == key).is_some() {
-            return Ok(Seen::Duplicate);
-        }
+        // The place is looked up once, for the question and for the key.
+        let place = match shard.recent.entry(table_hash(&key), |held| *held == key, table_hash) {
+            Entry::Occupied(_) => return Ok(Seen::Duplicate),
+            Entry::Vacant(place) => place,
+        };
         for run in shard.runs.iter().rev() {
             if run.contains(key, &mut self.cache)? {
                 return Ok(Seen::Duplicate);
             }
         }
-        shard.recent.insert_unique(table_hash(&key), key, table_hash);
+        place.insert(key);
         self.recent += 1;
         if !self.epochs.is_empty() {
             shard.pending += 1;

@@ -11,6 +11,7 @@ pub(super) mod consume;
 pub(super) mod delivery;
 pub(super) mod describe;
 pub(super) mod groups;
+pub(super) mod heap;
 pub(super) mod metadata;
 pub(super) mod offsets;
 pub(super) mod topics;

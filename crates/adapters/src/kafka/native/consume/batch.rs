@@ -12,9 +12,19 @@ use std::marker::PhantomData;
 use std::ptr;
 use watertight_core::record::encode_header;
 
+/// The librdkafka whose sources say that a record's headers lie right behind its value: in
+/// `rd_kafka_msgset_reader_msg_v2`, key, value and headers are pointers into one buffer, read one after the other. With
+/// another one nothing is told from that.
+const LAYOUT_READ_OF: i32 = 0x020c_01ff;
+/// Bytes within which the next record's key or value begins behind the end of a value without headers: number of
+/// headers, length, attributes, time, offset, and both lengths, each as long as it can be.
+const NEXT_WITHIN: usize = 64;
+
 /// Messages of one poll, in the order in which they came.
 pub(in crate::kafka) struct Batch {
     messages: Vec<*mut sys::rd_kafka_message_t>,
+    /// Whether this is the librdkafka that we know the layout of.
+    layout_is_known: bool,
 }
 
 // SAFETY: messages belong to no thread; librdkafka allows them to be read and given back on any.
@@ -23,7 +33,9 @@ unsafe impl Send for Batch {}
 impl Batch {
     /// Room for so many.
     pub(in crate::kafka) fn with_capacity(messages: usize) -> Self {
-        Self { messages: Vec::with_capacity(messages) }
+        // SAFETY: it takes nothing and gives a number.
+        let layout_is_known = unsafe { sys::rd_kafka_version() } == LAYOUT_READ_OF;
+        Self { messages: Vec::with_capacity(messages), layout_is_known }
     }
 
     /// Whether there is none.
@@ -33,7 +45,7 @@ impl Batch {
 
     /// The messages, to look at.
     pub(in crate::kafka) fn iter(&self) -> impl Iterator<Item = Message<'_>> {
-        self.messages.iter().map(|raw| Message { raw: *raw, batch: PhantomData })
+        self.messages.iter().map(|raw| Message { raw: *raw, next: ptr::null(), batch: PhantomData })
     }
 
     /// Hands out each message and gives its memory back when `take` returns.
@@ -41,7 +53,9 @@ impl Batch {
     pub(in crate::kafka) fn drain(&mut self, mut take: impl FnMut(Message<'_>)) {
         for at in 0..self.messages.len() {
             let raw = self.messages[at];
-            take(Message { raw, batch: PhantomData });
+            let next = self.messages.get(at + 1).filter(|_| self.layout_is_known);
+            let next = next.map_or(ptr::null(), |next| next.cast_const());
+            take(Message { raw, next, batch: PhantomData });
             self.messages[at] = ptr::null_mut();
             // SAFETY: the message is ours, was not given back before, and nobody can refer to it: `take` got it with
             // a lifetime that ended.
@@ -82,6 +96,8 @@ impl Drop for Batch {
 #[derive(Clone, Copy)]
 pub(in crate::kafka) struct Message<'a> {
     raw: *const sys::rd_kafka_message_t,
+    /// The message behind it in its batch; null where that is not known, or of no use.
+    next: *const sys::rd_kafka_message_t,
     batch: PhantomData<&'a Batch>,
 }
 
@@ -165,12 +181,15 @@ impl<'a> Message<'a> {
     /// Writes its headers to `out`, in the encoding of `watertight_core::record`; whether it has any.
     ///
     /// librdkafka parses them anew for each record, also to learn that there are none (about 60 ns); it offers no
-    /// cheaper question. A name that holds a NUL ends there.
+    /// cheaper question, so it is asked only where a look does not tell. A name that holds a NUL ends there.
     ///
     /// # Errors
     /// When they are not of Kafka's form.
     #[inline]
     pub(in crate::kafka) fn headers(self, out: &mut Vec<u8>) -> Result<bool, Failure> {
+        if self.shows_no_headers() {
+            return Ok(false);
+        }
         let mut headers = ptr::null_mut();
         // SAFETY: see above; what is parsed belongs to the message.
         let number = unsafe { code::rd_kafka_message_headers(self.raw, &mut headers) };
@@ -198,10 +217,87 @@ impl<'a> Message<'a> {
     }
 }
 
+impl Message<'_> {
+    /// Whether its bytes show that it has no headers: in its buffer, the number of headers lies right behind the value.
+    ///
+    /// False says nothing. True is right whatever lies there: a record in the format with headers has the number there,
+    /// and it is 0; one of an older format, or one that is cut off behind its value, has none.
+    #[inline]
+    fn shows_no_headers(self) -> bool {
+        if self.next.is_null() {
+            return false;
+        }
+        // SAFETY: both messages were not given back: this one as its lifetime ends before that, the next one as they
+        // are given back in order. The byte is read only where that one's bytes begin shortly behind it: then it lies
+        // between bytes of one buffer, or of two that are neighbours on the heap, and what is between those can be read.
+        unsafe {
+            let next_key = (*self.next).key;
+            let begins = if next_key.is_null() { (*self.next).payload } else { next_key };
+            let value = (*self.raw).payload;
+            if value.is_null() || begins.is_null() {
+                return false;
+            }
+            let end = value.cast::<u8>().cast_const().wrapping_add((*self.raw).len);
+            let apart = (begins as usize).wrapping_sub(end as usize);
+            (1..=NEXT_WITHIN).contains(&apart) && end.read() == 0
+        }
+    }
+}
+
 /// # Safety
 /// `bytes` is null, or `len` bytes are there for `'a`.
 #[inline]
 unsafe fn slice<'a>(bytes: *const c_void, len: usize) -> Option<&'a [u8]> {
     // SAFETY: as the caller promises.
     (!bytes.is_null()).then(|| unsafe { std::slice::from_raw_parts(bytes.cast::<u8>(), len) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record's bytes as they lie in a buffer: key, length of the value, value, number of headers and what comes of
+    /// it, and the beginning of the next record up to its key.
+    fn buffer(behind_value: &[u8]) -> Vec<u8> {
+        [b"key\x0avalue".as_slice(), behind_value, b"\x20\x00\x00\x02\x06next".as_slice()].concat()
+    }
+
+    fn message(key: *const u8, payload: *const u8, len: usize) -> sys::rd_kafka_message_t {
+        // SAFETY: a struct of numbers and pointers, for which zeros are values; error 0 is a member of its enum.
+        let mut message: sys::rd_kafka_message_t = unsafe { std::mem::zeroed() };
+        (message.key, message.payload, message.len) = (key.cast_mut().cast(), payload.cast_mut().cast(), len);
+        message
+    }
+
+    fn shows(behind_value: &[u8]) -> bool {
+        let bytes = buffer(behind_value);
+        let first = message(bytes.as_ptr(), bytes[4..].as_ptr(), 5);
+        let second = message(bytes[bytes.len() - 4..].as_ptr(), ptr::null(), 0);
+        Message { raw: &first, next: &second, batch: PhantomData }.shows_no_headers()
+    }
+
+    #[test]
+    fn the_layout_that_the_look_rests_on_is_that_of_the_librdkafka_that_is_built_in() {
+        assert!(
+            Batch::with_capacity(1).layout_is_known,
+            "read `rd_kafka_msgset_reader_msg_v2` of the new one, then raise the number"
+        );
+    }
+
+    #[test]
+    fn a_record_shows_that_it_has_no_headers_and_never_hides_any() {
+        assert!(shows(&[0]));
+        assert!(!shows(&[2, 2, b'a', 2, b'1']), "one header");
+        assert!(!shows(&[0x80, 0x00]), "a number that is written oddly is left to librdkafka");
+    }
+
+    #[test]
+    fn a_look_tells_nothing_without_a_neighbour_in_the_same_buffer() {
+        let bytes = buffer(&[0]);
+        let (first, null) = (message(bytes.as_ptr(), bytes[4..].as_ptr(), 5), message(ptr::null(), ptr::null(), 0));
+        let before = message(bytes.as_ptr(), ptr::null(), 0);
+        for next in [ptr::null(), ptr::from_ref(&null), ptr::from_ref(&before)] {
+            assert!(!Message { raw: &first, next, batch: PhantomData }.shows_no_headers());
+        }
+    }
 }

@@ -17,13 +17,17 @@ use super::health::{Condition, Part};
 use super::start::{Started, Starter};
 use super::stream::Worker;
 use super::topics::{Readers, Reading};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use watertight_core::books::Took;
 use watertight_core::port::{
     ErrorKind, Fetched, Gap, GapCause, LogReader, OffsetBounds, OffsetRange, PortError, ReadFrom,
 };
 use watertight_core::record::Records;
 use watertight_core::schema::{StartAt, StreamDef, Topics};
+
+/// How long the log says that there is no such topic until that is believed: a broker that has just begun may not know
+/// of it yet.
+const MISSED_FOR: Duration = Duration::from_secs(2);
 
 impl Worker<'_> {
     /// At a first start, decides where every partition begins. What depends on the moment (the end of the log, say) is
@@ -225,13 +229,19 @@ impl Worker<'_> {
     fn topic_grew(&mut self, at: usize) -> Result<bool, CommitFailure> {
         let name = self.topic(at).to_owned();
         let committer = self.starter.committer(Part::Stream(self.starter.def.name.clone()));
-        let Some(topic) = committer.retry("ask for the topic", || self.starter.parts.log.topic(&name))? else {
+        let found = committer.retry("ask for the topic", || self.starter.parts.log.topic(&name))?;
+        let reading = &mut self.started.topics[at];
+        let Some(topic) = found else {
+            if reading.missed.get_or_insert_with(Instant::now).elapsed() < MISSED_FOR {
+                return Ok(false);
+            }
             let message = format!(
                 "topic {name} was deleted while it was read; nothing was skipped: create it again or remove the stream"
             );
             return Err(PortError::new(ErrorKind::Stop, message).into());
         };
-        if topic.incarnation != self.started.topics[at].topic.incarnation {
+        reading.missed = None;
+        if topic.incarnation != reading.topic.incarnation {
             let message = format!(
                 "topic {name} was deleted and created anew while it was read; restart to read the new one from its beginning"
             );

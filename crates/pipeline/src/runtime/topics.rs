@@ -24,12 +24,14 @@ pub(super) struct Reading {
     pub starts: BTreeMap<i32, i64>,
     /// Partitions that stopped, and are not read.
     pub stopped: BTreeSet<i32>,
+    /// Since when the log says that there is no such topic.
+    pub missed: Option<Instant>,
 }
 
 impl Reading {
     pub(super) fn new(topic: TopicInfo, identity: StreamIdentity, start: StartAt) -> Self {
         let (seen, starts, stopped) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        Self { topic, identity, start, seen, starts, stopped }
+        Self { topic, identity, start, seen, starts, stopped, missed: None }
     }
 
     /// Whether this partition is read.

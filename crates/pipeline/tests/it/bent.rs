@@ -18,6 +18,7 @@ type Reading = dyn Fn(&str, RecordBatch) -> RecordBatch + Send + Sync;
 type Staging = dyn Fn(&str, &RecordBatch) -> RecordBatch + Send + Sync;
 type Fetching = dyn Fn(Fetched) -> Fetched + Send + Sync;
 type Ending = dyn Fn(i32) -> Result<Option<i64>, PortError> + Send + Sync;
+type Missing = dyn Fn() -> bool + Send + Sync;
 type Refusing = dyn Fn(&[ReadFrom]) -> Option<PortError> + Send + Sync;
 
 /// A lake with something that happens before each call, to each batch that is read, and to the rows that are staged.
@@ -157,6 +158,7 @@ pub(crate) struct BentLog {
     fetching: Arc<Fetching>,
     refusing: Arc<Refusing>,
     ending: Arc<Ending>,
+    missing: Arc<Missing>,
     opened: Mutex<Vec<Vec<ReadFrom>>>,
 }
 
@@ -164,7 +166,9 @@ impl BentLog {
     pub(crate) fn new(inner: &MemoryLog, fetching: impl Fn(Fetched) -> Fetched + Send + Sync + 'static) -> Self {
         let refusing = Arc::new(|_: &[ReadFrom]| None);
         let ending = Arc::new(|_: i32| Ok(None));
-        Self { inner: inner.clone(), fetching: Arc::new(fetching), refusing, ending, opened: Mutex::default() }
+        let missing = Arc::new(|| false);
+        let (inner, fetching) = (inner.clone(), Arc::new(fetching));
+        Self { inner, fetching, refusing, ending, missing, opened: Mutex::default() }
     }
 
     /// `refusing` hears before each fetch from where its reader began, and says with which error it fails.
@@ -183,6 +187,11 @@ impl BentLog {
         Self { ending: Arc::new(ending), ..Self::new(inner, |fetched| fetched) }
     }
 
+    /// `missing` says whether the answer to a question for a topic is that there is none.
+    pub(crate) fn missing(inner: &MemoryLog, missing: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { missing: Arc::new(missing), ..Self::new(inner, |fetched| fetched) }
+    }
+
     /// From where each reader began.
     pub(crate) fn opened(&self) -> Vec<Vec<ReadFrom>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -191,7 +200,7 @@ impl BentLog {
 
 impl EventLog for BentLog {
     fn topic(&self, topic: &str) -> Result<Option<TopicInfo>, PortError> {
-        self.inner.topic(topic)
+        if (self.missing)() { Ok(None) } else { self.inner.topic(topic) }
     }
 
     fn topics(&self) -> Result<Vec<String>, PortError> {

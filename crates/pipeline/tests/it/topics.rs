@@ -1,10 +1,12 @@
 //! A topic that is made anew, while the pipeline stands still or runs, or before silver has what bronze has of it, and
 //! one that gets more partitions meanwhile.
 
-use super::bent::BentLake;
+use super::bent::{BentLake, BentLog};
 use super::rows::{self, books_not_copied_once, differences, look};
 use super::scene::{Event, PATIENCE, Scene, TOPIC, live, note, part_one, part_two, unheard, words};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 use watertight_core::port::EventLog;
 use watertight_pipeline::runtime::{Condition, Health, Part, Parts, RunUntil, Setup, Stop, Upto, run};
@@ -66,8 +68,12 @@ fn while_running(scene: &Scene, work: impl FnOnce(&Health)) -> Vec<String> {
 
 /// The same of another pipeline.
 pub(crate) fn while_running_with(scene: &Scene, setup: &Setup, work: impl FnOnce(&Health)) -> Vec<String> {
+    while_running_on(scene.parts(), setup, work)
+}
+
+fn while_running_on(parts: Parts, setup: &Setup, work: impl FnOnce(&Health)) -> Vec<String> {
     let until = RunUntil { elapsed: Some(PATIENCE), ..RunUntil::default() };
-    let (setup, parts) = (Setup { until, ..setup.clone() }, scene.parts());
+    let setup = Setup { until, ..setup.clone() };
     let (health, stop) = (unheard(), Stop::default());
     std::thread::scope(|scope| {
         let life = scope.spawn(|| run(&setup, &parts, &health, &stop));
@@ -122,6 +128,29 @@ fn a_topic_made_anew_under_a_running_pipeline_stops_its_stream_and_the_next_life
     assert_eq!(differences(&content(&scene), &content_of_one_life()), Vec::<String>::new());
     assert_read_from_0(&scene);
     assert_eq!(books_not_copied_once(&scene), Vec::<String>::new());
+}
+
+/// A broker that has just begun may not know of a topic yet.
+#[test]
+fn a_topic_that_is_missed_once_is_read_on_and_one_that_stays_missing_stops_its_stream() {
+    let scene = Scene::new();
+    scene.append(TOPIC, &part_one());
+    let wrong = Arc::new(AtomicUsize::new(0));
+    let left = Arc::clone(&wrong);
+    let missing = move || left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
+    let log = Arc::new(BentLog::missing(&scene.log, missing));
+    let said = while_running_on(Parts { log, ..scene.parts() }, &scene.setup(), |health| {
+        wait_until("part one is read", || bronze_rows(&scene) == part_one().len());
+        wrong.store(1, SeqCst);
+        wait_until("the wrong answer is given", || wrong.load(SeqCst) == 0);
+        scene.append(TOPIC, &part_two());
+        wait_until("part two is read", || bronze_rows(&scene) == part_one().len() + part_two().len());
+        wrong.store(usize::MAX, SeqCst);
+        let stream = Part::Stream(TOPIC.to_owned());
+        let stopped = || matches!(health.all().get(&stream), Some(Condition::Failed { .. }));
+        wait_until("the stream stops", stopped);
+    });
+    assert!(said.len() == 1 && said[0].contains("topic notes was deleted while it was read"), "{said:?}");
 }
 
 /// As far as bronze, and no further.

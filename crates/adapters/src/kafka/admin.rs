@@ -104,12 +104,12 @@ impl Admin {
 
     /// Names of the topics that this user may see, in order, without Kafka's own.
     pub(super) fn topics(&self) -> Result<Vec<String>, PortError> {
-        let metadata = self.client().fetch_metadata(None, CALL).map_err(|error| {
-            let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
-            self.failed("topics cannot be listed", Failure { code, text: String::new() })
-        })?;
-        let shown = metadata.topics().iter().filter(|topic| topic.error().is_none()).map(|topic| topic.name());
-        let mut names: Vec<String> = shown.filter(|name| !name.starts_with("__")).map(str::to_owned).collect();
+        let topics = self.answered("topics cannot be listed", metadata::topics(self.client(), CALL))?;
+        // One whose leader is just being chosen is there.
+        let is_there =
+            |failure: &Option<Failure>| failure.as_ref().is_none_or(|one| kind(one.code) == ErrorKind::Retry);
+        let shown = topics.into_iter().filter(|(name, failure)| is_there(failure) && !name.starts_with("__"));
+        let mut names: Vec<String> = shown.map(|(name, _)| name).collect();
         names.sort_unstable();
         Ok(names)
     }

@@ -11,8 +11,10 @@ const NOT_KAFKA: &str = "Invalid response size";
 /// The other side hung up on the first words of TLS. A broker that was just ended does so too.
 const HUNG_UP: &str = "connecting to a PLAINTEXT broker listener";
 /// A broker takes another token on a connection once a second at most. librdkafka asks for more where a token is so
-/// short that its end is near before the next one is there; it connects again.
-const NO_SECOND_TOKEN: &str = "Request not valid in current SASL state";
+/// short that its end is near before the next one is there; it connects again. A listener that knows no SASL says the
+/// same, whatever it is asked with.
+const NO_SECOND_TOKEN: [&str; 2] =
+    ["SASL OAUTHBEARER mechanism handshake failed", "Request not valid in current SASL state"];
 /// Before the first record, a producer asks for a number; whoever may write to any topic is given one.
 const NO_NUMBER: &str = "Failed to acquire idempotence PID";
 /// Behind them, where he may not: any other reason passes.
@@ -25,8 +27,8 @@ const ALERT: &str = "SSL alert number ";
 /// Numbers with which a broker refuses a client for good (RFC 8446, section 6.2): no agreement on how to speak, and a
 /// certificate that is missing, damaged, of an unknown authority, over, or taken back.
 const REFUSALS: [u32; 11] = [40, 42, 43, 44, 45, 46, 48, 49, 70, 71, 116];
-/// Words of curl for whoever gives tokens being away.
-const AWAY: [&str; 9] = [
+/// Words of curl for whoever gives tokens being away, and of those who stand before him and have him away or busy.
+const AWAY: [&str; 16] = [
     "Failed to connect",
     "Could not connect",
     "Couldn't connect",
@@ -36,6 +38,13 @@ const AWAY: [&str; 9] = [
     "Timeout was reached",
     "Connection reset",
     "Empty reply",
+    "Service Unavailable",
+    "Temporarily Unavailable",
+    "temporarily_unavailable",
+    "Bad Gateway",
+    "Gateway Time",
+    "Too Many Requests",
+    "Internal Server Error",
 ];
 
 /// What the caller does and what an operator can do, where the words say so.
@@ -61,6 +70,13 @@ pub(super) fn judged(text: &str) -> Option<(ErrorKind, &'static str)> {
     if text.contains(NO_NUMBER) && text.contains(NOT_ALLOWED) {
         return Some((ErrorKind::Stop, "allow this user to write to the topic"));
     }
+    if NO_SECOND_TOKEN.iter().all(|words| text.contains(words)) {
+        return Some((
+            ErrorKind::Retry,
+            "does the listener want SASL, as `security.protocol` says? Connections are made anew; if that goes on, have \
+             tokens given that are good for a minute or more",
+        ));
+    }
     let (_, kind, advice) = PHRASES.iter().find(|(words, ..)| text.contains(words))?;
     Some((*kind, *advice))
 }
@@ -74,11 +90,6 @@ const PHRASES: &[(&str, ErrorKind, &str)] = &[
          at all (`bootstrap`)",
     ),
     (HUNG_UP, ErrorKind::Retry, "does Kafka run, and does its listener want TLS as `security.protocol` says?"),
-    (
-        NO_SECOND_TOKEN,
-        ErrorKind::Retry,
-        "connections are made anew; if that goes on, have tokens given that are good for a minute or more",
-    ),
 ];
 
 /// The number of the alert that a text tells.
@@ -103,7 +114,13 @@ mod tests {
             (alert(116), ErrorKind::Stop, "`ssl.key.location`"),
             (no_token("Failed to connect to 127.0.0.1 port 9 after 0 ms"), ErrorKind::Retry, "endpoint"),
             (no_token("{\"error\":\"invalid_client\"}"), ErrorKind::Stop, "`sasl.oauthbearer.client.id`"),
-            ("Broker: Request not valid in current SASL state".to_owned(), ErrorKind::Retry, "a minute"),
+            (no_token("<h1>503 Service Temporarily Unavailable</h1>"), ErrorKind::Retry, "endpoint"),
+            (
+                "SASL OAUTHBEARER mechanism handshake failed: Broker: Request not valid in current SASL state"
+                    .to_owned(),
+                ErrorKind::Retry,
+                "a minute",
+            ),
             ("SSL connection closed: connecting to a PLAINTEXT broker listener?".to_owned(), ErrorKind::Retry, "TLS"),
         ] {
             let (kind, advice) = judged(&text).unwrap();
@@ -116,8 +133,9 @@ mod tests {
     fn words_that_are_not_known_leave_it_to_the_code() {
         // Alert 80 is the broker's own trouble.
         let busy = "Failed to acquire idempotence PID from broker b:1/1: Broker: Coordinator load in progress";
+        let plain = "SASL PLAIN mechanism handshake failed: Broker: Request not valid in current SASL state";
         for text in
-            [busy, "", "Connection refused", "SSL alert number 80", "SSL alert number ", "SSL alert number 4200"]
+            [busy, plain, "", "Connection refused", "SSL alert number 80", "SSL alert number ", "SSL alert number 4200"]
         {
             assert_eq!(judged(text), None, "{text}");
         }

@@ -234,9 +234,12 @@ fn streams<'a>(tables: &'a BTreeMap<String, Observed>, copies: &Copies) -> Vec<S
             let silver = part(format!("silver.{name}"))?;
             let dead_letters = part(format!("bronze.{name}_dlq"))?;
             let silvers = format!("silver.{name}");
-            let copies = copies.iter().filter(|((table, _), _)| *table == silvers);
-            let books = copies.filter_map(|((_, version), copied)| Some((*version, copied.books.clone()?))).collect();
-            Some(Stream::new(&name, bronze, silver, dead_letters).with_copies(books))
+            let of_silver = || copies.iter().filter(|((table, _), _)| *table == silvers);
+            let books = of_silver().filter_map(|((_, version), copied)| Some((*version, copied.books.clone()?)));
+            let foreign = of_silver().filter(|(_, copied)| copied.books.is_none() && copied.kind == "foreign");
+            let foreign = foreign.map(|((_, version), _)| *version).collect();
+            let stream = Stream::new(&name, bronze, silver, dead_letters);
+            Some(stream.with_copies(books.collect()).with_foreign(foreign))
         })
         .collect()
 }

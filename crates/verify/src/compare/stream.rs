@@ -8,7 +8,7 @@ use crate::lake::{LiveFile, Table};
 use crate::rows::TableFacts;
 use crate::rows::facts::commit_of;
 use crate::spill::Buckets;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use super::ledgers::Known;
@@ -29,6 +29,8 @@ pub struct Stream<'a> {
     pub dead_letters: Observed<'a>,
     /// Books of silver's commits as `ops.commits` has them, by version: used where a commit's own cannot be read.
     pub copies: BTreeMap<u64, Books>,
+    /// Versions of silver that are another program's, as `ops.commits` has them.
+    pub foreign: BTreeSet<u64>,
     /// What conservation found out about records, for the ledgers; `None` where it did not run, or no ledger is given.
     known: Mutex<Option<Buckets<Known>>>,
 }
@@ -37,14 +39,21 @@ impl<'a> Stream<'a> {
     /// The tables of the stream of this name, without copies of books.
     #[must_use]
     pub fn new(name: &str, bronze: Observed<'a>, silver: Observed<'a>, dead_letters: Observed<'a>) -> Self {
-        let (copies, known) = (BTreeMap::new(), Mutex::new(None));
-        Self { name: name.to_owned(), bronze, silver, dead_letters, copies, known }
+        let (copies, foreign, known) = (BTreeMap::new(), BTreeSet::new(), Mutex::new(None));
+        Self { name: name.to_owned(), bronze, silver, dead_letters, copies, foreign, known }
     }
 
     /// With the books of silver's commits that were copied to `ops.commits`.
     #[must_use]
     pub fn with_copies(mut self, copies: BTreeMap<u64, Books>) -> Self {
         self.copies = copies;
+        self
+    }
+
+    /// With the versions of silver that were copied to `ops.commits` as another program's.
+    #[must_use]
+    pub fn with_foreign(mut self, foreign: BTreeSet<u64>) -> Self {
+        self.foreign = foreign;
         self
     }
 

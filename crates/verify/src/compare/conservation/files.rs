@@ -143,6 +143,11 @@ impl Cover {
         self.ranges.keys().filter_map(|incarnation| self.commit(incarnation, partition, offset)).max()
     }
 
+    /// In how many lives of topics a commit covers this place.
+    pub(super) fn lives(&self, partition: i32, offset: i64) -> usize {
+        self.ranges.keys().filter(|incarnation| self.commit(incarnation, partition, offset).is_some()).count()
+    }
+
     /// Whether every offset of `first..end` is covered.
     pub(super) fn has_all(&self, incarnation: &str, partition: i32, first: i64, end: i64) -> bool {
         let ranges = self.of(incarnation, partition);

@@ -18,6 +18,8 @@ pub(super) const SILVER: u8 = 2;
 pub(super) const TOLD: u8 = 4;
 /// Valid, and what silver holds at its position could not be read.
 pub(super) const UNSEEN: u8 = 8;
+/// A row bears the id at a place that commits of several lives cover, not all of which were judged: it may be the row.
+pub(super) const ELSEWHERE: u8 = 16;
 /// The commit of rows that no commit covers.
 pub(super) const NO_COMMIT: u32 = u32::MAX;
 /// Rows of silver that are kept of one id and partition when a group is too large for memory.
@@ -81,8 +83,8 @@ impl Record for IdRecord {
         (self.id >> 64) as u64
     }
 
-    /// Of each id and partition: the first valid record, the first that is told and the first that is unseen, and some
-    /// rows. That is all that [`judge`] asks for.
+    /// Of each id and partition: the first valid record, the first that is told, the first that is unseen and the first
+    /// that may be elsewhere, and some rows. That is all that [`judge`] asks for.
     fn condense(records: &mut Vec<Self>) {
         records.sort_unstable_by_key(|r| (r.id, r.partition, r.commit, r.offset, r.flags));
         let mut group = None;
@@ -92,10 +94,10 @@ impl Record for IdRecord {
                 group = Some((record.id, record.partition));
                 (rows, seen) = (0, 0);
             }
-            let brings = record.flags & (VALID | TOLD | UNSEEN) & !seen != 0;
+            let brings = record.flags & (VALID | TOLD | UNSEEN | ELSEWHERE) & !seen != 0;
             let is_row = record.has(SILVER);
             let keep = brings || (is_row && rows < ROWS_KEPT);
-            seen |= record.flags & (VALID | TOLD | UNSEEN);
+            seen |= record.flags & (VALID | TOLD | UNSEEN | ELSEWHERE);
             rows += usize::from(is_row);
             keep
         });
@@ -137,7 +139,7 @@ pub(super) fn judge(group: &[IdRecord], faults: &mut Vec<Fault>) {
     let valid = || group.iter().filter(|record| record.has(VALID));
     let Some(kept) = rows().next() else {
         let Some(first) = valid().next() else { return };
-        if valid().any(|record| record.has(TOLD)) {
+        if valid().any(|record| record.has(TOLD)) || group.iter().any(|record| record.has(ELSEWHERE)) {
             return;
         }
         faults.push(match valid().any(|record| record.has(UNSEEN)) {

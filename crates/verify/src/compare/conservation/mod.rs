@@ -115,6 +115,8 @@ fn run(ground: &Ground<'_>, progress: &dyn Progress, rows: &mut u64, ids: &mut u
     let Ground { stream, request, .. } = ground;
     let (commits, any_unreadable) = plan::silver_commits(stream, request, ground.findings);
     let (by_version, only) = incarnations(&commits);
+    // Commits of a log that was cleaned up, and that nobody knows, may be of another life.
+    let only = only.filter(|_| !(any_unreadable && stream.silver.0.checkpoint.is_some()));
     // A checkpoint does not tell which of its files were whose.
     let is_known = |version: u64| stream.silver.0.checkpoint.is_none_or(|at| at < version);
     let of_silver =

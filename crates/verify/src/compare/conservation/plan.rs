@@ -122,11 +122,14 @@ fn cleaned_up<'a>(stream: &'a Stream<'_>, request: &Request) -> (Vec<SilverCommi
     let Some(at) = table.checkpoint else { return (commits, gap) };
     // Their files are known as the checkpoint's, and are looked at with it.
     let judged = request.scope.has_version(&table.name, at, 0);
-    for (version, books) in stream.copies.range(..=at) {
-        gap |= *version != next;
+    let foreign = stream.foreign.range(..=at).map(|version| (*version, None));
+    let mut known: BTreeMap<u64, Option<&Books>> = foreign.collect();
+    known.extend(stream.copies.range(..=at).map(|(version, books)| (*version, Some(books))));
+    for (version, books) in known {
+        gap |= version != next;
         next = version.saturating_add(1);
-        if books.kind == "append" {
-            commits.push(SilverCommit { version: *version, books, judged, follows_a_gap: gap });
+        if let Some(books) = books.filter(|books| books.kind == "append") {
+            commits.push(SilverCommit { version, books, judged, follows_a_gap: gap });
             gap = false;
         }
     }
@@ -250,15 +253,20 @@ mod tests {
         }
         let copied = silver.clean_up(2);
         let facts = TableFacts::new();
-        let known = |lacking: &[u64]| {
+        let known_with = |foreign: &[u64], lacking: &[u64]| {
             let books = copied.iter().filter(|((_, version), _)| !lacking.contains(version));
             let books = books.filter_map(|((_, version), copy)| Some((*version, copy.books.clone()?))).collect();
             let tables = ((&bronze.table, &facts), (&silver.table, &facts), (&letters.table, &facts));
             let stream = Stream::new("orders", tables.0, tables.1, tables.2).with_copies(books);
+            let stream = stream.with_foreign(foreign.iter().copied().collect());
             let (commits, others) = silver_commits(&stream, &request(Vec::new()), &Findings::default());
             let told = |commit: &SilverCommit<'_>| (commit.version, commit.judged, commit.follows_a_gap);
             (commits.iter().map(told).collect::<Vec<_>>(), others)
         };
+        let known = |lacking: &[u64]| known_with(&[], lacking);
+        let others_commit = (vec![(2, true, false), (3, true, false)], false);
+        assert_eq!(known_with(&[1], &[1]), others_commit, "version 1 is another program's");
+        assert_eq!(known_with(&[0], &[0]), known(&[]), "so is the first");
         assert_eq!(known(&[]), (vec![(1, true, false), (2, true, false), (3, true, false)], false));
         assert_eq!(known(&[1]), (vec![(2, true, true), (3, true, false)], true));
         assert_eq!(known(&[2]), (vec![(1, true, false), (3, true, true)], true));

@@ -3,6 +3,7 @@
 //! Contract: each record is counted as exactly one of silver row, duplicate, dead letter, as the books count them; the id
 //! of each valid record and of each row is entered, so that "neither" is told apart into duplicate and lost.
 
+use super::columns::SilverRows;
 use super::commit::Seen;
 use super::ids::{IdRecord, SILVER, TOLD, UNSEEN, VALID};
 use super::plan::SilverCommit;
@@ -15,6 +16,7 @@ use crate::compare::ledgers::Known;
 use crate::compare::stream::Blind;
 use crate::expect::{ExpectedRow, Judged, Outcome};
 use crate::finding::{Code, Place, Unable};
+use arrow::array::Array;
 
 impl Walk<'_> {
     /// Looks up what became of one record.
@@ -81,11 +83,14 @@ impl Walk<'_> {
             self.runs.add(Code::DeadLetterUnfounded, &table, at.partition, at.offset, what);
         }
         let id = |text: &str, flags| IdRecord::new(text.as_bytes(), place.number, at.partition, at.offset, flags);
-        // Of rows whose incarnation is not known, only one that bears the record's id is its row.
-        let mut own = rows
-            .iter()
-            .filter_map(|spot| held.silver.at(spot))
-            .filter(|(silver, row)| silver.settled || event_id(silver, *row) == expected.event_id);
+        // Of rows whose incarnation is not known, only one that bears the record's id is its row, and where it names its
+        // topic, one of the record's.
+        let is_own = |(silver, row): &(&SilverRows, usize)| {
+            let named = silver.topic.as_ref().filter(|topics| topics.is_valid(*row)).map(|topics| topics.value(*row));
+            let may_be = named.is_none_or(|topic| at.topic == Some(topic));
+            silver.settled || (may_be && event_id(silver, *row) == expected.event_id)
+        };
+        let mut own = rows.iter().filter_map(|spot| held.silver.at(spot)).filter(is_own);
         let Some((silver, row)) = own.next() else {
             let unseen = self.hidden(Side::Silver, place, at.offset);
             self.count(place.partition, |counts| counts.duplicates += 1);

@@ -3,7 +3,7 @@
 
 use super::columns::{id_texts, positions, typed};
 use super::files::{Cover, Source, in_scope};
-use super::ids::{IdRecord, NO_COMMIT, SILVER};
+use super::ids::{ELSEWHERE, IdRecord, NO_COMMIT, SILVER};
 use super::read::open;
 use super::walk::Walk;
 use crate::finding::{Code, Place, Unable};
@@ -49,6 +49,11 @@ pub(super) fn silver(walk: &mut Walk<'_>, judged: &Cover, cover: &Cover, any_unr
             for row in 0..ids.len() {
                 let (partition, offset) = (partitions.value(row), offsets.value(row));
                 if number(judged, source, partition, offset).is_some() {
+                    let any = source.incarnation.is_none() && ids.is_valid(row);
+                    if any && cover.lives(partition, offset) > judged.lives(partition, offset) {
+                        let id = ids.value(row).as_bytes();
+                        walk.ids.push(IdRecord::new(id, NO_COMMIT, partition, offset, ELSEWHERE))?;
+                    }
                     continue;
                 }
                 let commit = number(cover, source, partition, offset);

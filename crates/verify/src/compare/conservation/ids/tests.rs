@@ -38,6 +38,15 @@ fn what_is_told_already_or_cannot_be_seen_is_not_lost() {
 }
 
 #[test]
+fn a_record_whose_row_may_be_one_of_a_life_that_was_not_judged_is_not_lost() {
+    let elsewhere = record(7, NO_COMMIT, 0, 5, ELSEWHERE);
+    assert_eq!(faults(&[record(7, 3, 1, 9, VALID), elsewhere]), []);
+    assert_eq!(faults(&[elsewhere]), [], "it is no row and no record");
+    let rows = [record(7, 3, 1, 9, VALID | SILVER), record(7, 4, 1, 12, SILVER), elsewhere];
+    assert_eq!(faults(&rows), [Fault::Doubled(vec![at(3, 1, 9), at(4, 1, 12)], 2)]);
+}
+
+#[test]
 fn two_rows_of_an_id_are_one_finding_with_their_positions() {
     let rows: Vec<_> = (0..7).map(|n| record(7, n, 0, i64::from(n) * 10, SILVER)).collect();
     let first: Vec<_> = (0..5).map(|n| at(n, 0, i64::from(n) * 10)).collect();

@@ -27,7 +27,7 @@ use watertight_core::schema::{StartAt, StreamDef, Topics};
 
 /// How long the log says that there is no such topic until that is believed: a broker that has just begun may not know
 /// of it yet.
-const MISSED_FOR: Duration = Duration::from_secs(2);
+pub(super) const MISSED_FOR: Duration = Duration::from_secs(2);
 
 impl Worker<'_> {
     /// At a first start, decides where every partition begins. What depends on the moment (the end of the log, say) is

@@ -4,6 +4,7 @@ use super::commit::{CommitFailure, Committer};
 use super::health::{Health, Part};
 use super::identity::StreamIdentity;
 use super::models::{Models, Source};
+use super::partitions::MISSED_FOR;
 use super::signal::Stop;
 use super::stream::{CommitBounds, RunUntil};
 use super::topics::Reading;
@@ -14,12 +15,17 @@ use arrow::datatypes::SchemaRef;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use watertight_core::port::{Clock, ErrorKind, EventLog, Ids, Lake, LakeTable, PortError, TableSpec, TopicInfo};
 use watertight_core::schema::{
-    BRONZE_PARTITION, DLQ_PARTITION, ModelDef, StreamDef, Topics, bronze_schema, dlq_schema, silver_schema,
+    BRONZE_PARTITION, DLQ_PARTITION, ModelDef, StreamDef, TopicPattern, Topics, bronze_schema, dlq_schema,
+    silver_schema,
 };
 use watertight_core::steps::Steps;
 use watertight_state::StateFolder;
+
+/// How often topics are looked for while one is missed.
+const MISSED_ASKED_EVERY: Duration = Duration::from_millis(100);
 
 /// The outside, as given to a run.
 #[derive(Clone)]
@@ -160,7 +166,7 @@ impl Starter<'_> {
                 return named.iter().map(open).collect();
             }
         };
-        let names = committer.retry("look for topics", || def.topics_now(log))?;
+        let names = self.matching(pattern, committer)?;
         let mut topics = Vec::new();
         for name in &names {
             // Whoever lists topics may be told of one that was deleted since.
@@ -172,6 +178,27 @@ impl Starter<'_> {
         let message = format!("no topic of the log matches /{}/ of stream {}", pattern.text(), def.name);
         let kind = if self.setup.until.caught_up { ErrorKind::Stop } else { ErrorKind::Retry };
         Err(PortError::new(kind, format!("{message}: make one, or correct the pattern")).into())
+    }
+
+    /// The topics that match now. That one which holds time is gone is believed once it stays gone: a broker that has
+    /// just begun may not know of it yet, and time would pass it by.
+    fn matching(&self, pattern: &TopicPattern, committer: &Committer<'_>) -> Result<Vec<String>, CommitFailure> {
+        let (log, lake, def) = (self.parts.log.as_ref(), self.parts.lake.as_ref(), self.def);
+        let silver = committer.retry("look at the table", || lake.look("silver", &def.name))?;
+        let books = silver.as_ref().and_then(|silver| silver.state().last_append.as_ref());
+        let times = books.and_then(|books| books.watermarks.as_ref()).into_iter().flat_map(|marks| &marks.topics);
+        let holding = times.filter(|(topic, of)| pattern.matches(topic) && of.values().any(|time| !time.idle));
+        let holding: Vec<&String> = holding.map(|(topic, _)| topic).collect();
+        let began = Instant::now();
+        loop {
+            let names = committer.retry("look for topics", || def.topics_now(log))?;
+            if holding.iter().all(|topic| names.contains(topic)) || began.elapsed() >= MISSED_FOR {
+                return Ok(names);
+            }
+            if self.stop.wait(MISSED_ASKED_EVERY) {
+                return Err(CommitFailure::Stopped);
+            }
+        }
     }
 
     /// Who commits what is of this topic.
@@ -206,7 +233,9 @@ impl Starter<'_> {
         let first = &present[0];
         let positions = first.positions(silver.state());
         let mut others: BTreeMap<String, BTreeMap<i32, i64>> = BTreeMap::new();
-        if self.def.topics.is_some() {
+        let newest = silver.state().last_append.as_ref().and_then(|books| books.watermarks.as_ref());
+        let had_several = newest.is_some_and(|watermarks| !watermarks.topics.is_empty());
+        if self.def.topics.is_some() || had_several {
             // Lives that are over, too: of a topic that was found since the version before, nothing else says up to where
             // that one was in force.
             let ours = silver.state().positions.iter().filter(|(key, _)| key.pipeline == first.pipeline);

@@ -291,8 +291,9 @@ impl Worker<'_> {
             match self.starter.parts.log.end(&reading.topic.name, partition) {
                 Ok(end) if end == position => silver.declare_idle(partition, position),
                 Ok(_) => {}
-                // Its leader is away: whether it is idle nobody knows, and it must not hold up the others.
-                Err(error) if matches!(error.kind, ErrorKind::Retry | ErrorKind::Unknown) => {
+                // Its leader is away, or the broker does not know of it: whether it is idle nobody knows, and it must not
+                // hold up the others. What stops the stream, whoever reads and whoever asks for the topic are told, too.
+                Err(error) if matches!(error.kind, ErrorKind::Retry | ErrorKind::Unknown | ErrorKind::Stop) => {
                     tracing::debug!(partition, error = error.chain(), "not known whether it is idle");
                     reading.seen.insert(partition, Instant::now());
                 }

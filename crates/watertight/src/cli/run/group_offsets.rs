@@ -54,18 +54,26 @@ impl<'a> GroupOffsets<'a> {
         for stream in self.tables.streams {
             match stream.topics_now(self.kafka.as_ref()) {
                 Ok(names) => topics.extend(names),
+                // Each further question would wait as long for nothing.
+                Err(error) if error.kind == ErrorKind::Retry => {
+                    failed = Some(error);
+                    topics.clear();
+                    break;
+                }
                 Err(error) => {
                     failed.get_or_insert(error);
                 }
             }
         }
         for topic in &topics {
-            if let Err(error) = self.show(topic) {
-                let away = error.kind == ErrorKind::Retry;
-                failed.get_or_insert(error);
-                // Each further question would wait as long for nothing.
-                if away {
+            match self.show(topic) {
+                Ok(()) => {}
+                Err(error) if error.kind == ErrorKind::Retry => {
+                    failed.get_or_insert(error);
                     break;
+                }
+                Err(error) => {
+                    failed.get_or_insert(error);
                 }
             }
         }

@@ -157,6 +157,8 @@ pub(super) const DUE: u8 = 0;
 pub(super) const NAMED: u8 = 1;
 /// An id of silver.
 pub(super) const SILVER: u8 = 2;
+/// An id that a ledger has at a position above bronze's; silver, which is looked at later, may have come so far.
+pub(super) const AHEAD: u8 = 3;
 
 /// An id at a position; equal in shape to [`Known`], spread by its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -166,6 +168,12 @@ pub(super) struct Named {
     pub(super) partition: i32,
     pub(super) offset: i64,
     pub(super) ledger: u16,
+}
+
+impl Named {
+    fn place(&self) -> (i32, i64) {
+        (self.partition, self.offset)
+    }
 }
 
 impl Record for Named {
@@ -194,10 +202,12 @@ impl Record for Named {
         (self.id >> 64) as u64
     }
 
-    /// The first of each id and kind is all that is asked for.
+    /// The first of each id and kind is all that is asked for; of those ahead each position.
     fn condense(records: &mut Vec<Self>) {
         records.sort_unstable();
-        records.dedup_by_key(|named| (named.id, named.kind));
+        records.dedup_by_key(|named| {
+            (named.id, named.kind, (named.kind == AHEAD).then_some((named.partition, named.offset)))
+        });
     }
 }
 
@@ -217,7 +227,10 @@ pub(super) fn of_id(group: &[Named]) -> OfId {
     let of = |kind: u8| group.iter().find(|named| named.kind == kind);
     match (of(DUE), of(NAMED), of(SILVER)) {
         (Some(due), _, None) => OfId::Missing(*due),
-        (None, None, Some(row)) => OfId::Extra(*row),
+        (None, None, Some(row)) => {
+            let is_it = |named: &Named| named.kind == AHEAD && named.place() == row.place();
+            if group.iter().any(is_it) { OfId::Fine } else { OfId::Extra(*row) }
+        }
         _ => OfId::Fine,
     }
 }
@@ -258,6 +271,25 @@ mod tests {
         assert_eq!(of_id(&[named(DUE, 1), named(DUE, 2), named(SILVER, 1)]), OfId::Fine);
         assert_eq!(of_id(&[named(NAMED, 1), named(SILVER, 4)]), OfId::Fine);
         assert_eq!(of_id(&[named(NAMED, 1)]), OfId::Fine);
+        assert_eq!(
+            of_id(&[named(SILVER, 4), named(AHEAD, 3), named(AHEAD, 4)]),
+            OfId::Fine,
+            "silver was looked at later"
+        );
+        assert_eq!(
+            of_id(&[named(SILVER, 4), named(AHEAD, 5)]),
+            OfId::Extra(named(SILVER, 4)),
+            "the line is of another"
+        );
+        assert_eq!(of_id(&[named(AHEAD, 5)]), OfId::Fine);
+    }
+
+    #[test]
+    fn positions_that_are_ahead_are_all_kept_when_there_are_too_many_for_memory() {
+        let named = |kind, offset| Named { id: 9, kind, partition: 0, offset, ledger: 1 };
+        let mut all = vec![named(AHEAD, 4), named(SILVER, 4), named(AHEAD, 3), named(NAMED, 2), named(NAMED, 1)];
+        Named::condense(&mut all);
+        assert_eq!(all, [named(NAMED, 1), named(SILVER, 4), named(AHEAD, 3), named(AHEAD, 4)]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A ledger's lines, by what bronze can say of them.
 
 use super::file::{self, Header};
-use super::join::{Known, LINE, NAMED, Named, incarnation_key, ledger_id};
+use super::join::{AHEAD, Known, LINE, NAMED, Named, incarnation_key, ledger_id};
 use super::range::{Beginnings, Start, next_offset};
 use crate::finding::{Findings, Place, Unable};
 use crate::lake::Table;
@@ -104,7 +104,8 @@ pub(super) fn enter(
         if in_scope && (first..next).contains(&offset) {
             return sets.known.push(Known::of(incarnation, (partition, offset), LINE, number, id));
         }
-        sets.named.push(Named { id, kind: NAMED, partition, offset, ledger: number })
+        let kind = if in_scope && offset >= next { AHEAD } else { NAMED };
+        sets.named.push(Named { id, kind, partition, offset, ledger: number })
     })?;
     for (partition, unknown) in unknown {
         let why = format!(

@@ -1,7 +1,7 @@
 //! Ledgers against a little bronze: what they have below its beginning and above its position, and how far each of them
 //! speaks.
 
-use super::join::{Known, LINE, NAMED, Named, SILVER};
+use super::join::{AHEAD, Known, LINE, NAMED, Named, SILVER};
 use super::lines::{self, Ledger, Sets};
 use super::range::Beginnings;
 use super::{Beside, Found, POSITIONS_KEPT_MAX, check};
@@ -277,7 +277,7 @@ fn an_id_that_bronze_has_not_come_to_or_was_not_asked_for_is_one_that_a_ledger_h
         })
         .expect("drained");
     assert_eq!(judged, BTreeSet::from([(LINE, 2), (LINE, 3)]));
-    assert_eq!(others, BTreeSet::from([(NAMED, 0), (NAMED, 1), (NAMED, 4), (NAMED, 5)]));
+    assert_eq!(others, BTreeSet::from([(NAMED, 0), (NAMED, 1), (AHEAD, 4), (AHEAD, 5)]));
 }
 
 #[test]
